@@ -1,0 +1,37 @@
+"""Make talk.mp4 beside this file: the words of talk.txt over a moving picture of their own sound.
+
+The clip is synthetic: the voice is flite's "rms", nobody was recorded. The file in the repository was made by this
+script; run it again only to change the text. Needs the commands flite and ffmpeg.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PICTURE = (
+    "gradients=size=640x360:rate=25:speed=0.02:c0=0x102840:c1=0x205070:nb_colors=2[back];"
+    "[0:a]showwaves=size=640x160:rate=25:mode=cline:colors=0xffffff[wave];"
+    "[back][wave]overlay=x=0:y=100:shortest=1,format=yuv420p[picture]"
+)
+
+
+def main() -> None:
+    """Speak the text, draw its sound, and write both as one MP4."""
+    text = (HERE / "talk.txt").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        speech = Path(folder) / "speech.wav"
+        subprocess.run(
+            ["flite", "-voice", "rms", "--setf", "duration_stretch=1.1", "-t", text, "-o", speech], check=True
+        )
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", speech, "-filter_complex", PICTURE]
+        command += ["-map", "[picture]", "-map", "0:a", "-c:v", "libx264", "-crf", "32", "-preset", "slow"]
+        command += ["-c:a", "aac", "-b:a", "96k", "-ar", "44100", "-ac", "2", "-shortest"]
+        command += ["-metadata", "title=A synthetic talk", "-metadata", "comment=Synthetic speech; text in talk.txt"]
+        subprocess.run([*command, HERE / "talk.mp4"], check=True)
+
+
+if __name__ == "__main__":
+    main()
