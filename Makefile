@@ -1,0 +1,41 @@
+# Every target sets up what it needs; see tools/setup.sh.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check bench soak proto lock setup clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
+	@tools/setup.sh demo
+	@$(PYTHON) examples/demo.py
+
+test: setup ## Set up and run all tests
+	$(PYTEST) -m "not soak"
+
+test-fast: setup ## The tests that take seconds
+	$(PYTEST) -q -m "not soak and not slow"
+
+check: setup ## Lint, types, contract, generated code, floors, docs links
+	tools/check.sh
+
+bench: setup ## Measure direct calls against calls through the gateway; writes docs/benchmarks.md
+	$(PYTHON) -m bench
+
+soak: setup ## The long counts: faults, 2 GiB files, fuzzing
+	$(PYTEST) -m soak --timeout 3600
+
+proto: ## Write the stubs in automarket/v1 anew from proto/
+	tools/proto.sh
+
+lock: ## Write the lock files in requirements/ anew
+	tools/lock.sh --upgrade
+
+setup: ## Set up .venv and the programs that the tests need
+	@tools/setup.sh test
+
+clean: ## Remove what the targets made
+	rm -rf .venv .cache build dist *.egg-info .pytest_cache .ruff_cache .hypothesis tests/clients/node/node_modules reply.wav

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Set up everything that a make target needs: usage tools/setup.sh demo|test
+#
+# Makes .venv from the locked requirements and gets the programs the product runs (ffmpeg, flite; node for the tests)
+# from apt, as root or through sudo without a password. Where apt cannot be used, wheels that carry the engines take
+# their place. What is still missing in the end is named, with what to do. A second run finds everything and is quick.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+profile=$1
+venv=.venv
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$@" >&2; exit 1; }
+
+# Install Debian packages; fails, quietly, where that is not possible.
+apt_install() {
+  local prefix=()
+  command -v apt-get >/dev/null || return 1
+  if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || return 1
+    prefix=(sudo -n)
+  fi
+  say "installing $* with apt"
+  if [ -z "${apt_updated:-}" ]; then
+    "${prefix[@]}" apt-get update -qq >/dev/null 2>&1 || true
+    apt_updated=1
+  fi
+  "${prefix[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+find_python() {
+  local candidate
+  for candidate in ${AUTOMARKET_PYTHON:-python3.13 python3.12 python3.11 python3}; do
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+python=$(find_python) || { apt_install python3 && python=$(find_python); } ||
+  die "no Python 3.11, 3.12 or 3.13 found; install one (apt install python3) or set AUTOMARKET_PYTHON"
+
+# --- the virtual environment ---
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+  rm -rf "$venv"
+  say "making $venv with $("$python" --version)"
+  if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+    rm -rf "$venv"
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    { apt_install "python$version-venv" && "$python" -m venv "$venv" >/dev/null; } ||
+      die "$python cannot make virtual environments; run: apt install python$version-venv"
+  fi
+fi
+
+# Install a lock file once; a changed lock file is installed again.
+install_locked() {
+  local lock=requirements/$1.txt stamp=$venv/.installed-$1
+  [ "$(cat "$stamp" 2>/dev/null)" = "$(sha256sum <"$lock")" ] && return 0
+  say "installing Python packages of $lock"
+  rm -f "$venv"/.installed-*
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+    die "pip could not install $lock; the lines above say why (is a package index reachable?)"
+  sha256sum <"$lock" >"$stamp"
+}
+
+# The demo needs a part of what the tests need: an environment made for the tests serves both.
+[ "$profile" = demo ] && [ -e "$venv/.installed-test" ] && lock=test || lock=$profile
+install_locked "$lock"
+
+stamp=$venv/.installed-automarket
+if [ "$(cat "$stamp" 2>/dev/null)" != "$(sha256sum <pyproject.toml) $PWD" ]; then
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ||
+    die "pip could not install the project itself; the lines above say why"
+  printf '%s %s\n' "$(sha256sum <pyproject.toml)" "$PWD" >"$stamp"
+fi
+
+# --- programs ---
+missing=()
+for program in ffmpeg flite; do
+  command -v "$program" >/dev/null || missing+=("$program")
+done
+if [ ${#missing[@]} -gt 0 ] && ! apt_install "${missing[@]}"; then
+  say "apt cannot install ${missing[*]} here; taking wheels that carry the engines"
+  [ "$lock" = test ] || install_locked engines
+fi
+
+if [ "$profile" = test ]; then
+  command -v node >/dev/null && command -v npm >/dev/null || apt_install nodejs npm ||
+    say "node is missing: the Node client's test is skipped; run: apt install nodejs npm"
+  if command -v npm >/dev/null; then
+    client=tests/clients/node
+    if [ "$(cat "$client/node_modules/.installed" 2>/dev/null)" != "$(sha256sum <"$client/package-lock.json")" ]; then
+      say "installing the Node client's packages"
+      npm ci --prefix "$client" --silent --no-audit --no-fund || die "npm could not install $client"
+      sha256sum <"$client/package-lock.json" >"$client/node_modules/.installed"
+    fi
+  fi
+fi
