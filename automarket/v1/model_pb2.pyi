@@ -54,6 +54,10 @@ class Target(_message.Message):
     At least one of capability, capability_name, model, provider or output_role is set. The same facts may travel as call metadata (`automarket-capability`,
     `automarket-model`, `automarket-provider`, `automarket-instance`, `automarket-roles`, `automarket-prefer`), on which stock proxies can route; metadata and message that
     disagree are INVALID_ARGUMENT (TARGET_MISMATCH).
+
+    As metadata, `automarket-capability` is the capability's name in kebab-case; `automarket-roles` is the input roles in order, separated by commas, and ">" with the output role:
+    "text,speech>speech", "video" or ">text"; `automarket-prefer` is a list separated by commas of "local-only" and, for each fallback in order, "model@provider" with either side
+    empty where it is not set. Each metadata key appears once. A target whose names are not printable ASCII travels in field 1 alone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
