@@ -1,0 +1,41 @@
+"""What an asset can play in a transform."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A role; `number` is its value in `automarket.v1.Role`."""
+
+    TEXT = "text"
+    AUDIO = "audio"
+    SPEECH = "speech"
+    IMAGE = "image"
+    VIDEO = "video"
+
+    @property
+    def number(self) -> int:
+        """The enum value of the contract."""
+        return _ORDER.index(self) + 1
+
+    @classmethod
+    def from_number(cls, number: int) -> Role | None:
+        """Give the role of an enum value; None for unspecified and unknown ones."""
+        return _ORDER[number - 1] if 1 <= number <= len(_ORDER) else None
+
+
+_ORDER = (Role.TEXT, Role.AUDIO, Role.SPEECH, Role.IMAGE, Role.VIDEO)
+
+_CASTS: dict[Role, frozenset[Role]] = {
+    Role.TEXT: frozenset({Role.TEXT}),
+    Role.AUDIO: frozenset({Role.AUDIO, Role.SPEECH}),
+    Role.SPEECH: frozenset({Role.AUDIO, Role.SPEECH}),
+    Role.IMAGE: frozenset({Role.IMAGE}),
+    Role.VIDEO: frozenset({Role.VIDEO, Role.AUDIO, Role.SPEECH, Role.IMAGE}),
+}
+
+
+def reachable(role: Role) -> frozenset[Role]:
+    """Give the roles that an asset of this role can play, casts included. (A video may turn out to have no sound.)"""
+    return _CASTS[role]

@@ -1,0 +1,67 @@
+"""The life of a server process: signals, logs, telemetry, and an end when its parent ends.
+
+The parent holds the write end of a pipe whose read end the child inherits; the pipe closes when the parent ends,
+however it ends. (Linux's parent-death signal follows the thread that started the child, not the process.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from automarket.errors import AutoMarketError
+from automarket.rpc import logs, telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PARENT_VARIABLE = "AUTOMARKET_PARENT_FD"
+HARD_STOP_SECONDS = 5.0
+
+
+def parent_pipe() -> tuple[int, int]:
+    """Make the pipe: the read end goes to children (pass_fds and PARENT_VARIABLE), the write end stays here."""
+    read, write = os.pipe()
+    os.set_inheritable(read, True)
+    return read, write
+
+
+def run_server(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """Run `main` until it returns; SIGTERM, SIGINT or the parent's end set the event that it waits for.
+
+    Gives the exit code: 0, or 1 after an error, which is written to standard error in a sentence.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and media
+    logs.configure()
+    telemetry.configure(name)
+    try:
+        asyncio.run(_run(main))
+    except AutoMarketError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return 1
+    finally:
+        telemetry.shutdown()
+    return 0
+
+
+async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is not None:
+        threading.Thread(target=_watch_parent, args=(int(parent), loop, stop), daemon=True).start()
+    await main(stop)
+
+
+def _watch_parent(pipe: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(pipe, 1):
+        pass
+    threading.Timer(HARD_STOP_SECONDS, os._exit, args=(1,)).start()
+    loop.call_soon_threadsafe(stop.set)
