@@ -37,5 +37,5 @@ _CASTS: dict[Role, frozenset[Role]] = {
 
 
 def reachable(role: Role) -> frozenset[Role]:
-    """Give the roles that an asset of this role can play, casts included. (A video may turn out to have no sound.)"""
+    """Give the roles that an asset of this role can play, casts included; a video may turn out to have no sound."""
     return _CASTS[role]

@@ -27,7 +27,7 @@ def to_seconds(duration: duration_pb2.Duration) -> float:
     return duration.ToNanoseconds() / 1e9
 
 
-def roles_to_proto(roles: Iterable[Role]) -> list[media_pb2.Role]:
+def roles_to_proto(roles: Iterable[Role]) -> list[media_pb2.Role.ValueType]:
     """Give roles as enum values."""
     return [media_pb2.Role.ValueType(role.number) for role in roles]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from automarket.errors import (
@@ -175,7 +176,7 @@ def _unpack(details: bytes | None) -> tuple[error_details_pb2.ErrorInfo, _Parts]
 def _parse(details: bytes | None) -> status_pb2.Status:
     try:
         return status_pb2.Status.FromString(details or b"")
-    except ValueError:  # protobuf's DecodeError: somebody else's trailer
+    except DecodeError:  # somebody else's trailer
         return status_pb2.Status()
 
 

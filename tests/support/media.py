@@ -28,7 +28,7 @@ class MediaShelf:
         return self._make("speech.wav", ["flite", "-voice", "rms", "-t", SENTENCE, "-o", "{out}"])
 
     def talk_mp4(self) -> Path:
-        """Give SENTENCE spoken over a moving picture: MP4, H.264 320x180 at 25 a second, AAC 44.1 kHz stereo, moov last."""
+        """Give SENTENCE over a moving picture: MP4, H.264 320x180, 25 a second, AAC 44.1 kHz stereo, index last."""
         return self._video("talk.mp4")
 
     def talk_faststart_mp4(self) -> Path:
