@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from automarket import capabilities
 from automarket.errors import TargetMissing
-from automarket.v1 import model_pb2
+from automarket.media.wire import roles_to_proto
+from automarket.v1 import capability_pb2, media_pb2, model_pb2
 
 if TYPE_CHECKING:
     from automarket.assets.roles import Role
@@ -66,13 +67,13 @@ class Target:
         """Give the target as the contract writes it."""
         known = capabilities.find(self.capability)
         target = model_pb2.Target(
-            capability=known.number if known else None,
+            capability=capability_pb2.Capability.ValueType(known.number if known else 0),
             capability_name=known.name if known else self.capability,
             model=self.model,
             provider=self.provider,
             instance_id=self.instance,
-            input_roles=[role.number for role in self.input_roles],
-            output_role=self.output_role.number if self.output_role else None,
+            input_roles=roles_to_proto(self.input_roles),
+            output_role=media_pb2.Role.ValueType(self.output_role.number if self.output_role else 0),
         )
         if self.local_only or self.fallbacks:
             target.preferences.local_only = self.local_only

@@ -1,0 +1,230 @@
+"""What the mesh says of itself: capabilities, providers and models, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automarket.assets.roles import Role
+    from automarket.media.info import AudioFormat, ImageFormat
+
+
+class ProviderKind(StrEnum):
+    """Where the models of a provider run."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether something can take work now; if not, why and what mends it."""
+
+    available: bool
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityInfo:
+    """One capability as the mesh knows it; `model_count` counts the models that have it or a child of it.
+
+    `output_role` is None where no role fits (vectors, three-dimensional models).
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    parents: tuple[str, ...]
+    input_roles: tuple[Role, ...]
+    output_role: Role | None
+    model_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceInfo:
+    """One running server of a provider; `max_concurrent_calls` is 0 where there is no bound."""
+
+    instance_id: str
+    active_calls: int
+    queued_calls: int
+    max_concurrent_calls: int
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """A source of models. `settings_schema` is the JSON Schema of what `configure` takes, None when nothing."""
+
+    id: str
+    aliases: tuple[str, ...]
+    name: str
+    description: str
+    version: str
+    kind: ProviderKind
+    availability: Availability
+    capabilities: tuple[str, ...]
+    settings_schema: dict[str, Any] | None
+    instances: tuple[InstanceInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """Bounds of one input; None where it has none. Durations are seconds."""
+
+    max_bytes: int | None = None
+    max_duration: float | None = None
+    min_duration: float | None = None
+    max_characters: int | None = None
+    max_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """One input of a model; assets of other roles are cast to `role` and `format` where possible."""
+
+    name: str
+    role: Role | None
+    optional: bool
+    repeated: bool
+    media_types: tuple[str, ...]
+    format: AudioFormat | ImageFormat | None
+    limits: InputLimits
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputInfo:
+    """One output of a model; `media_types` are those that it can make, preferred first."""
+
+    name: str
+    role: Role | None
+    media_types: tuple[str, ...]
+    streamed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Price of one unit of input and of output."""
+
+    unit: str
+    input_cost: float
+    output_cost: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """Bounds of one call; None where it has none. The duration is seconds."""
+
+    max_call_duration: float | None = None
+    max_concurrent_calls: int | None = None
+    max_queued_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One thing that a provider can run.
+
+    `options_schema` is the JSON Schema of every option that it takes; `pricing` is None when unknown.
+    """
+
+    id: str
+    canonical_id: str
+    aliases: tuple[str, ...]
+    name: str
+    description: str
+    version: str
+    provider_id: str
+    capabilities: tuple[str, ...]
+    inputs: tuple[SlotInfo, ...]
+    outputs: tuple[OutputInfo, ...]
+    options_schema: dict[str, Any] | None
+    pricing: Pricing | None
+    limits: ModelLimits
+    replay_safe: bool
+    interleaved_inputs: bool
+    availability: Availability
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call would go: the model, the instance, and its addresses, nearest first."""
+
+    model: ModelInfo
+    instance_id: str
+    addresses: tuple[str, ...]
+
+
+class ServiceState(StrEnum):
+    """How the backend behind a provider is."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    PULLING = "pulling"
+    CREATED = "created"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+    IDLE = "idle"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """How the backend behind a provider is, in full; `fraction` is how far the present state is, 0 to 1.
+
+    `instances` holds each instance by itself where the mesh was asked.
+    """
+
+    state: ServiceState
+    running: bool
+    healthy: bool
+    error: str = ""
+    hint: str = ""
+    fraction: float | None = None
+    message: str = ""
+    instances: tuple[tuple[str, ServiceStatus], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What `configure` changed: names of settings, never their values, and how many instances took them."""
+
+    changed: tuple[str, ...]
+    instance_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """What is known of one recent call. Times are seconds since 1970; `ended` is None while it runs."""
+
+    request_id: str
+    instance_id: str
+    trace_id: str
+    started: float
+    ended: float | None
+    outcome: str
+    reason: str
+    log_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change that `watch` reports.
+
+    Exactly one of the rest is set: a provider or model that is new or has changed, one that is gone (a provider's id; a
+    provider's and a model's), or the mark that everything that was there at the start has been reported.
+    """
+
+    version: int
+    provider: ProviderInfo | None = None
+    model: ModelInfo | None = None
+    provider_removed: str | None = None
+    model_removed: tuple[str, str] | None = None
+    snapshot_complete: bool = False
