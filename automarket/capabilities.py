@@ -57,7 +57,8 @@ ALL: Final = (
     Capability(16, "video-upscale", ("video",), "video", "video-to-video", ("video-upscaling", "video-enhance")),
     Capability(17, "face-swap", ("video", "image"), "video", "video-to-video", ("faceswap",)),
     Capability(18, "lip-sync", ("video", "speech"), "video", "video-to-video", ("lipsync",)),
-    Capability(19, "avatar-generation", ("text",), "video", aliases=("avatar", "talking-head")),
+    # Text or speech: which of them is the model's own affair.
+    Capability(19, "avatar-generation", (), "video", aliases=("avatar", "talking-head")),
     Capability(20, "video-to-audio", ("video",), "audio", aliases=("audio-extraction",)),
     Capability(21, "video-to-image", ("video",), "image", aliases=("frame-extraction", "thumbnails")),
     Capability(

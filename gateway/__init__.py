@@ -1,0 +1,1 @@
+"""The gateway: control knows who is there, the data plane moves the bytes. They are separate processes."""

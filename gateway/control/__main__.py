@@ -1,0 +1,77 @@
+"""Run control: python -P -m gateway.control --listen unix:/p --routes unix:/q [--store ADDRESS] ..."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from automarket.rpc.channel import is_local
+from automarket.rpc.process import run_server
+from automarket.rpc.server import RpcServer
+from automarket.v1 import endpoint_pb2, registry_service_pb2
+from automarket.v1.discovery_service_pb2_grpc import add_DiscoveryServiceServicer_to_server
+from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
+from automarket.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
+from gateway.control.discovery_service import DiscoveryServicer
+from gateway.control.known import read_known
+from gateway.control.provider_service import ProviderServicer
+from gateway.control.registry import Registry
+from gateway.control.registry_service import RegistryServicer
+from gateway.control.routes import Routes
+from gateway.control.settings import ControlSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+# What a client sees through the gateway; reflection names these, wherever they are served.
+PUBLIC_SERVICES = tuple(
+    f"automarket.v1.{name}" for name in ("AssetService", "DiscoveryService", "MediaProviderService", "ModelService")
+)
+GRACE_SECONDS = 2.0
+
+
+def store_location(settings: ControlSettings) -> registry_service_pb2.AssetStoreLocation | None:
+    """Say where the asset store is, for provider servers."""
+    if not settings.store:
+        return None
+    unix, host, network = (
+        endpoint_pb2.ENDPOINT_SCOPE_UNIX,
+        endpoint_pb2.ENDPOINT_SCOPE_HOST,
+        endpoint_pb2.ENDPOINT_SCOPE_NETWORK,
+    )
+    scope = unix if settings.store.startswith("unix:") else host if is_local(settings.store) else network
+    endpoint = endpoint_pb2.Endpoint(scope=scope, address=settings.store)
+    return registry_service_pb2.AssetStoreLocation(endpoints=[endpoint], content_directory=settings.content_directory)
+
+
+def control(settings: ControlSettings) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """Give what runs control until an event is set."""
+
+    async def run(stop: asyncio.Event) -> None:
+        registry = Registry(settings.remember_seconds)
+        if settings.known_providers is not None:
+            registry.know(read_known(settings.known_providers))
+        routes = Routes(
+            registry,
+            control=settings.listen,
+            asset_store=settings.store,
+            settle_seconds=settings.settle_seconds,
+        )
+        server = RpcServer([settings.listen], PUBLIC_SERVICES, allow_network=settings.insecure)
+        providers = ProviderServicer(registry)
+        add_RegistryServiceServicer_to_server(RegistryServicer(registry, store_location(settings)), server.grpc)
+        add_DiscoveryServiceServicer_to_server(DiscoveryServicer(registry, routes), server.grpc)
+        add_MediaProviderServiceServicer_to_server(providers, server.grpc)
+        await server.start()
+        followers = await routes.serve(settings.routes.removeprefix("unix:"))
+        await stop.wait()
+        followers.close()
+        await server.drain(GRACE_SECONDS)
+        await providers.close()
+
+    return run
+
+
+if __name__ == "__main__":
+    settings = ControlSettings(_cli_parse_args=True)  # pyright: ignore[reportCallIssue] - fields come from outside
+    raise SystemExit(run_server("control", control(settings)))

@@ -1,0 +1,146 @@
+"""MediaProviderService through the gateway: calls every instance of a provider, or one, and adds up the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from automarket.errors import AutoMarketError, ProviderUnknown, RequestUnknown
+from automarket.rpc.channel import errors_mapped, open_channel
+from automarket.rpc.telemetry import inject
+from automarket.v1 import media_provider_service_pb2 as pb
+from automarket.v1.media_provider_service_pb2_grpc import (
+    MediaProviderServiceAsyncStub,
+    MediaProviderServiceServicer,
+    MediaProviderServiceStub,
+)
+from gateway.control.routes import reachable_address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from gateway.control.registry import InstanceEntry, Registry
+
+CALL_SECONDS = 30.0
+
+
+class ProviderServicer(MediaProviderServiceServicer):
+    """Answers for all providers."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def close(self) -> None:
+        """Close the channels to the instances."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    def _stub(self, instance: InstanceEntry) -> MediaProviderServiceAsyncStub:
+        address = reachable_address(instance)
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = open_channel(address)
+        stub: MediaProviderServiceAsyncStub = MediaProviderServiceStub(channel)
+        return stub
+
+    def _instances(self, provider_id: str, instance_id: str = "") -> list[InstanceEntry]:
+        if not provider_id:
+            raise ProviderUnknown("the request names no provider", fields={"provider_id": "required"})
+        return self._registry.instances(provider_id, instance_id)
+
+    async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
+        """Describe a provider from the registry."""
+        return pb.GetProviderResponse(provider=self._registry.provider(request.provider_id).describe())
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        """List a provider's models from the registry."""
+        return pb.ListModelsResponse(models=self._registry.provider(request.provider_id).models)
+
+    async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
+        """Configure the instances one after another, so that a refusal stops before the others take it."""
+        changed: set[str] = set()
+        instances = self._instances(request.provider_id, request.instance_id)
+        for instance in instances:
+            with errors_mapped({"instance": instance.instance_id}):
+                answer = await self._stub(instance).Configure(request, metadata=inject(), timeout=CALL_SECONDS)
+            changed.update(answer.changed)
+        return pb.ConfigureResponse(changed=sorted(changed), instance_count=len(instances))
+
+    async def StartService(
+        self, request: pb.StartServiceRequest, context: Any
+    ) -> AsyncIterator[pb.StartServiceResponse]:
+        """Start the backends of all instances at once and mix their states."""
+        states: asyncio.Queue[pb.StartServiceResponse | None] = asyncio.Queue(maxsize=16)
+
+        async def follow(instance: InstanceEntry) -> None:
+            try:
+                with errors_mapped({"instance": instance.instance_id}):
+                    async for state in self._stub(instance).StartService(request, metadata=inject()):
+                        state.instance_id = instance.instance_id
+                        await states.put(state)
+            finally:
+                await states.put(None)
+
+        tasks = [asyncio.create_task(follow(one)) for one in self._instances(request.provider_id, request.instance_id)]
+        try:
+            running = len(tasks)
+            while running:
+                state = await states.get()
+                running -= state is None
+                if state is not None:
+                    yield state
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def StopService(self, request: pb.StopServiceRequest, context: Any) -> pb.StopServiceResponse:
+        """Stop the backends of all instances."""
+        answers: list[pb.StopServiceResponse] = []
+        for instance in self._instances(request.provider_id, request.instance_id):
+            with errors_mapped({"instance": instance.instance_id}):
+                answers.append(await self._stub(instance).StopService(request, metadata=inject()))
+        return pb.StopServiceResponse(status=_sum([answer.status for answer in answers]))
+
+    async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
+        """Ask all instances; one that does not answer is shown as failed."""
+        instances = self._instances(request.provider_id, request.instance_id)
+        statuses = await asyncio.gather(*(self._status(instance, request) for instance in instances))
+        shown = [
+            pb.InstanceStatus(instance_id=instance.instance_id, status=status)
+            for instance, status in zip(instances, statuses, strict=True)
+        ]
+        return pb.GetServiceStatusResponse(status=_sum(statuses), instances=shown)
+
+    async def _status(self, instance: InstanceEntry, request: pb.GetServiceStatusRequest) -> pb.ServiceStatus:
+        try:
+            with errors_mapped({"instance": instance.instance_id}):
+                answer = await self._stub(instance).GetServiceStatus(request, metadata=inject(), timeout=CALL_SECONDS)
+        except AutoMarketError as error:
+            return pb.ServiceStatus(state=pb.SERVICE_STATE_FAILED, error=error.message, hint=error.hint or "")
+        return answer.status
+
+    async def GetDiagnostics(self, request: pb.GetDiagnosticsRequest, context: Any) -> pb.GetDiagnosticsResponse:
+        """Ask the instances in turn until one remembers the call."""
+        for instance in self._instances(request.provider_id):
+            try:
+                with errors_mapped({"instance": instance.instance_id}):
+                    return await self._stub(instance).GetDiagnostics(request, metadata=inject(), timeout=CALL_SECONDS)
+            except RequestUnknown:
+                continue
+        message = f"no instance of {request.provider_id} remembers the call {request.request_id!r}"
+        raise RequestUnknown(message, hint="only the last 256 calls of an instance are kept, in memory")
+
+
+def _sum(statuses: list[pb.ServiceStatus]) -> pb.ServiceStatus:
+    """Add up: the healthiest instance speaks for the provider."""
+    best = max(statuses, key=lambda status: (status.healthy, status.running))
+    total = pb.ServiceStatus()
+    total.CopyFrom(best)
+    total.running = any(status.running for status in statuses)
+    total.healthy = any(status.healthy for status in statuses)
+    return total

@@ -1,0 +1,156 @@
+"""Making the routing table out of the registry, and pushing it to the data planes that follow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automarket import capabilities
+from automarket.v1 import endpoint_pb2, model_pb2
+from gateway.control.names import all_capabilities, makes, takes
+from gateway.relay.table import Instance, Load, Model, Provider, Table, encode_load, encode_table
+
+if TYPE_CHECKING:
+    from gateway.control.registry import InstanceEntry, ProviderEntry, Registry
+
+log = logging.getLogger("automarket.control.routes")
+
+_ALIASES = {name: known.name for known in capabilities.ALL for name in (known.name, *known.aliases)}
+
+
+def reachable_address(instance: InstanceEntry) -> str:
+    """Give the nearest address of an instance that can be reached from here."""
+    endpoints = instance.endpoints()
+    for endpoint in endpoints:
+        if endpoint.scope != endpoint_pb2.ENDPOINT_SCOPE_UNIX:
+            return endpoint.address
+        if Path(endpoint.address.removeprefix("unix:")).exists():
+            return endpoint.address
+    return endpoints[0].address
+
+
+class Routes:
+    """The routing table as it is now, and its followers.
+
+    Args:
+        registry: what the table is made of.
+        control: address of control's own services.
+        asset_store: address of the asset store, or empty.
+        settle_seconds: how long after the start an unknown name may still turn up.
+    """
+
+    def __init__(self, registry: Registry, *, control: str, asset_store: str, settle_seconds: float) -> None:
+        self._registry = registry
+        self._control = control
+        self._asset_store = asset_store
+        self._settled_at = time.monotonic() + settle_seconds
+        self._followers: set[asyncio.StreamWriter] = set()
+        self._load: dict[str, Load] = {}
+        self._flush: asyncio.TimerHandle | None = None
+        registry.listen(lambda _: self._push_table())
+        registry.listen_to_load(self._note_load)
+
+    @property
+    def settled(self) -> bool:
+        """Whether providers have had time to register after control started."""
+        return time.monotonic() >= self._settled_at
+
+    def table(self) -> Table:
+        """Make the table."""
+        providers = self._registry.providers()
+        own = {name: name for entry in providers for model in entry.models for name in all_capabilities(model)}
+        return Table(
+            version=self._registry.version,
+            providers=tuple(_provider(entry) for entry in providers),
+            control=self._control,
+            asset_store=self._asset_store,
+            capabilities={**own, **_ALIASES},
+            settled=self.settled,
+            retry_after=1.0 if self.settled else max(0.1, self._settled_at - time.monotonic()),
+        )
+
+    async def serve(self, path: str) -> asyncio.Server:
+        """Let data planes follow at a Unix socket."""
+        with contextlib.suppress(FileNotFoundError):
+            Path(path).unlink()
+        server = await asyncio.start_unix_server(self._follow, path)
+        Path(path).chmod(0o600)
+        asyncio.get_running_loop().call_later(max(0.0, self._settled_at - time.monotonic()), self._push_table)
+        return server
+
+    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._followers.add(writer)
+        try:
+            writer.write(encode_table(self.table()))
+            while await reader.read(1024):  # a follower says nothing; this ends when it goes
+                pass
+        except OSError:
+            pass
+        finally:
+            self._followers.discard(writer)
+            writer.close()
+
+    def _push_table(self) -> None:
+        if self._followers:
+            self._send(encode_table(self.table()))
+
+    def _note_load(self, instance: InstanceEntry) -> None:
+        """Remember a load and send all that changed within 50 ms in one line."""
+        self._load[instance.instance_id] = Load(instance.load.active_calls, instance.load.queued_calls)
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(0.05, self._push_load)
+
+    def _push_load(self) -> None:
+        self._flush = None
+        self._send(encode_load(self._load))
+        self._load = {}
+
+    def _send(self, line: bytes) -> None:
+        for writer in tuple(self._followers):
+            if writer.transport.get_write_buffer_size() > 64 * 1024 * 1024:
+                log.warning("a data plane does not read the routing table; dropping it")
+                writer.transport.abort()
+            else:
+                writer.write(line)
+
+
+def _provider(entry: ProviderEntry) -> Provider:
+    availability = entry.provider.availability
+    available = availability.available or not entry.provider.HasField("availability")
+    return Provider(
+        id=entry.provider.id,
+        names=entry.names(),
+        local=entry.provider.kind != model_pb2.PROVIDER_KIND_REMOTE,
+        available=available,
+        reason=availability.reason,
+        hint=availability.hint,
+        models=tuple(_model(model) for model in entry.models),
+        instances=tuple(_instance(instance) for instance in entry.instances.values()),
+    )
+
+
+def _instance(entry: InstanceEntry) -> Instance:
+    return Instance(
+        instance_id=entry.instance_id,
+        address=reachable_address(entry),
+        max_concurrent=entry.registration.max_concurrent_calls,
+        draining=entry.draining,
+        load=Load(entry.load.active_calls, entry.load.queued_calls),
+    )
+
+
+def _model(model: model_pb2.Model) -> Model:
+    return Model(
+        id=model.id,
+        names=tuple(name for name in (model.id, model.canonical_id, *model.aliases) if name),
+        capabilities=all_capabilities(model),
+        takes=takes(model),
+        makes=makes(model),
+        available=model.availability.available,
+        reason=model.availability.reason,
+        hint=model.availability.hint,
+    )

@@ -1,0 +1,66 @@
+"""The data plane's end of the routing feed: keeps the newest table, and goes on with it while control is down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from gateway.relay.table import Table, apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("automarket.gateway.feed")
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+RECONNECT_SECONDS = 0.1
+
+
+class RoutingFeed:
+    """Follows the routes socket of control.
+
+    Args:
+        path: the Unix socket's path.
+        changed: called after every change, with the new table.
+    """
+
+    def __init__(self, path: str, changed: Callable[[Table], None] | None = None) -> None:
+        self._path = path
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
+        self.table = Table()
+        self.connected = False
+
+    async def __aenter__(self) -> RoutingFeed:
+        """Begin to follow."""
+        self._task = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, ValueError):
+                await self._read()
+            if self.connected:
+                log.warning("control is gone; going on with the last table", extra={"version": self.table.version})
+            self.connected = False
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _read(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
+        try:
+            while line := await reader.readline():
+                self.table = apply(self.table, line)
+                self.connected = True
+                if self._changed is not None:
+                    self._changed(self.table)
+        finally:
+            writer.close()

@@ -1,0 +1,147 @@
+"""The routing table: who offers what, where, and how busy they are. Control makes it; data planes hold a copy.
+
+It travels as JSON lines. A line with "providers" is the whole table; a line with "load" changes the load of instances.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calls that an instance works on, and calls that wait for a place there."""
+
+    active: int = 0
+    queued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One running server of a provider; `max_concurrent` 0 is no bound."""
+
+    instance_id: str
+    address: str
+    max_concurrent: int = 0
+    draining: bool = False
+    load: Load = Load()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model, with everything that a route is chosen by.
+
+    Attributes:
+        names: id, canonical id and aliases.
+        capabilities: its capabilities and all that they are a kind of.
+        takes: for each required input slot, the roles that can be cast to it.
+        makes: roles of its outputs, and the roles that these are a kind of.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    takes: tuple[tuple[str, ...], ...] = ()
+    makes: tuple[str, ...] = ()
+    available: bool = True
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider: known for as long as control remembers it, reachable while it has instances."""
+
+    id: str
+    names: tuple[str, ...]
+    local: bool = True
+    available: bool = True
+    reason: str = ""
+    hint: str = ""
+    models: tuple[Model, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The whole table.
+
+    Attributes:
+        version: grows with every change while control runs.
+        providers: by id.
+        control: address of control's services; empty before the first table came.
+        asset_store: address of the asset store; empty where there is none.
+        capabilities: every name and alias of a capability, with the name that it stands for.
+        settled: providers have had time to register; until then an unknown name may still turn up.
+        retry_after: seconds after which asking again may help, where something is not there.
+    """
+
+    version: int = 0
+    providers: tuple[Provider, ...] = ()
+    control: str = ""
+    asset_store: str = ""
+    capabilities: dict[str, str] = field(default_factory=dict[str, str])
+    settled: bool = False
+    retry_after: float = 1.0
+
+    def with_load(self, load: dict[str, Load]) -> Table:
+        """Give the table with the load of some instances changed."""
+        providers = tuple(
+            replace(provider, instances=tuple(_loaded(instance, load) for instance in provider.instances))
+            for provider in self.providers
+        )
+        return replace(self, providers=providers)
+
+
+def _loaded(instance: Instance, load: dict[str, Load]) -> Instance:
+    return replace(instance, load=load[instance.instance_id]) if instance.instance_id in load else instance
+
+
+def encode_table(table: Table) -> bytes:
+    """Give the line that carries the whole table."""
+    return json.dumps(asdict(table), separators=(",", ":")).encode() + b"\n"
+
+
+def encode_load(load: dict[str, Load]) -> bytes:
+    """Give the line that changes the load of some instances."""
+    return json.dumps({"load": {key: (one.active, one.queued) for key, one in load.items()}}).encode() + b"\n"
+
+
+def apply(table: Table, line: bytes) -> Table:
+    """Give the table after one line."""
+    message: dict[str, Any] = json.loads(line)
+    if "load" in message:
+        return table.with_load({key: Load(*pair) for key, pair in message["load"].items()})
+    fields: dict[str, Any] = {**message, "providers": tuple(_provider(entry) for entry in message["providers"])}
+    new = Table(**fields)
+    return new if new.settled else _with_remembered(new, table)
+
+
+def _with_remembered(new: Table, old: Table) -> Table:
+    """Keep what was known while providers are registering again with a control that has just started."""
+    back = {provider.id for provider in new.providers if provider.instances}
+    remembered = {provider.id: provider for provider in old.providers if provider.id not in back}
+    kept = tuple(remembered.pop(provider.id, provider) for provider in new.providers)
+    return replace(new, providers=kept + tuple(remembered.values()))
+
+
+def _provider(entry: dict[str, Any]) -> Provider:
+    fields: dict[str, Any] = {**entry, "names": tuple(entry["names"])}
+    fields["models"] = tuple(_model(model) for model in entry["models"])
+    fields["instances"] = tuple(_instance(instance) for instance in entry["instances"])
+    return Provider(**fields)
+
+
+def _instance(entry: dict[str, Any]) -> Instance:
+    fields: dict[str, Any] = {**entry, "load": Load(**entry["load"])}
+    return Instance(**fields)
+
+
+def _model(entry: dict[str, Any]) -> Model:
+    fields: dict[str, Any] = dict(entry)
+    for key in ("names", "capabilities", "makes"):
+        fields[key] = tuple(entry[key])
+    fields["takes"] = tuple(tuple(roles) for roles in entry["takes"])
+    return Model(**fields)
