@@ -39,7 +39,8 @@ class Setup:
 
 
 def _start(stack: contextlib.ExitStack, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-P", "-m", module, *arguments])
+    environment = {**os.environ, "AUTOMARKET_LOG_LEVEL": "warning"}
+    process = subprocess.Popen([sys.executable, "-P", "-m", module, *arguments], env=environment)
 
     def stop() -> None:
         process.terminate()

@@ -23,9 +23,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "automarket": ("automarket",),
     "asset_store": ("automarket",),
     "services": ("automarket", "services.runtime"),
-    "gateway.control": ("automarket", "gateway.relay"),
-    "gateway.forwarder": ("automarket", "gateway.relay"),
+    "gateway.control": ("automarket", "gateway.relay", "gateway.targets"),
+    "gateway.forwarder": ("automarket", "gateway.relay", "gateway.targets"),
     "gateway.relay": ("automarket.errors",),
+    "gateway.targets": ("automarket", "gateway.relay"),
     "provider_servers": ("automarket", "services", "provider_servers.runtime"),
     "provider_servers.runtime": ("automarket",),
 }

@@ -93,7 +93,7 @@ def mark_failed(current: Span, error: BaseException) -> None:
     current.set_attribute("error.type", reason)
 
 
-def inject(metadata: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+def inject(metadata: Iterable[tuple[str, str | bytes]] = ()) -> list[tuple[str, str | bytes]]:
     """Add the current trace to call metadata."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from automarket.rpc.channel import is_local
 from automarket.rpc.process import run_server
 from automarket.rpc.server import RpcServer
-from automarket.v1 import endpoint_pb2, registry_service_pb2
+from automarket.v1 import (
+    asset_service_pb2,
+    discovery_service_pb2,
+    endpoint_pb2,
+    media_provider_service_pb2,
+    model_service_pb2,
+    registry_service_pb2,
+)
 from automarket.v1.discovery_service_pb2_grpc import add_DiscoveryServiceServicer_to_server
 from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
 from automarket.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
@@ -21,11 +27,14 @@ from gateway.control.routes import Routes
 from gateway.control.settings import ControlSettings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
-# What a client sees through the gateway; reflection names these, wherever they are served.
+# What a client sees through the gateway: reflection describes all of it, wherever it is served.
 PUBLIC_SERVICES = tuple(
-    f"automarket.v1.{name}" for name in ("AssetService", "DiscoveryService", "MediaProviderService", "ModelService")
+    service.full_name
+    for file in (asset_service_pb2, discovery_service_pb2, media_provider_service_pb2, model_service_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 )
 GRACE_SECONDS = 2.0
 

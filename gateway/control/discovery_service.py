@@ -14,8 +14,8 @@ from automarket.media.wire import roles_to_proto
 from automarket.v1 import capability_pb2, discovery_service_pb2, media_pb2, model_pb2
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceServicer
 from gateway.control.names import all_capabilities, makes, takes
-from gateway.control.targets import target_from_proto
 from gateway.relay.choice import choose
+from gateway.targets import target_from_proto
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

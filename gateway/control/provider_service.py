@@ -9,11 +9,7 @@ from automarket.errors import AutoMarketError, ProviderUnknown, RequestUnknown
 from automarket.rpc.channel import errors_mapped, open_channel
 from automarket.rpc.telemetry import inject
 from automarket.v1 import media_provider_service_pb2 as pb
-from automarket.v1.media_provider_service_pb2_grpc import (
-    MediaProviderServiceAsyncStub,
-    MediaProviderServiceServicer,
-    MediaProviderServiceStub,
-)
+from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer, MediaProviderServiceStub
 from gateway.control.routes import reachable_address
 
 if TYPE_CHECKING:
@@ -21,6 +17,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceAsyncStub
     from gateway.control.registry import InstanceEntry, Registry
 
 CALL_SECONDS = 30.0

@@ -1,0 +1,17 @@
+"""Settings of the forwarder, from the command line or from AUTOMARKET_GATEWAY_* variables."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ForwarderSettings(BaseSettings):
+    """How the public port runs."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOMARKET_GATEWAY_", cli_kebab_case=True, cli_prog_name="gateway")
+
+    listen: str = Field(default="127.0.0.1:50051", description="The public address: host:port or unix:/path")
+    routes: str = Field(description="Where control pushes the routing table: unix:/path")
+    insecure: bool = Field(default=False, description="Allow a public address beyond this machine")
+    max_calls: int = Field(default=1000, ge=1, description="Calls under way at once; one more is RESOURCE_EXHAUSTED")

@@ -1,0 +1,69 @@
+"""Connections to the servers behind the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+
+from automarket.rpc.channel import open_channel
+
+CONNECT_SECONDS = 1.0
+
+_FAILED = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
+
+
+class Upstreams:
+    """Channels by address, and how many calls go over each instance."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self.outstanding: dict[str, int] = {}
+
+    async def connect(self, address: str) -> grpc.aio.Channel | None:
+        """Give a channel that is connected, or None when nobody answers there; nothing has been sent then."""
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = open_channel(address)
+        if channel.get_state(try_to_connect=True) == grpc.ChannelConnectivity.READY or await _ready(channel):
+            return channel
+        del self._channels[address]  # the next attempt starts without back-off
+        await channel.close()
+        return None
+
+    def count(self, instance_id: str, change: int) -> None:
+        """Note that a call to an instance begins (1) or ends (-1)."""
+        left = self.outstanding.get(instance_id, 0) + change
+        if left:
+            self.outstanding[instance_id] = left
+        else:
+            self.outstanding.pop(instance_id, None)
+
+    async def keep_only(self, addresses: set[str]) -> None:
+        """Close channels to addresses that are not in the routing table any more, when nothing goes over them."""
+        for address in set(self._channels) - addresses:
+            await self._channels.pop(address).close(grace=60)
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+
+async def _ready(channel: grpc.aio.Channel) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            while (state := channel.get_state(try_to_connect=True)) != grpc.ChannelConnectivity.READY:
+                if state in _FAILED:
+                    return False
+                await channel.wait_for_state_change(state)
+    except TimeoutError:
+        return False
+    return True
+
+
+def stream_call(channel: grpc.aio.Channel, method: str, metadata: Any, timeout: float | None) -> Any:
+    """Begin a call that passes serialised messages. Every kind of method is a stream of messages on the wire."""
+    return cast("Any", channel).stream_stream(method)(metadata=metadata, timeout=timeout)
