@@ -1,0 +1,61 @@
+"""One call, as an author's `transform` sees it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from provider_servers.runtime.media_input import MediaInput
+
+    from provider_servers.runtime.describe import Model
+
+MAX_LOG_LINES = 200
+
+
+@dataclass(slots=True)
+class Call:
+    """One run of a model.
+
+    Attributes:
+        model: the model that is asked for.
+        capability: what it is asked for as, e.g. "video-to-audio"; the model's first capability when not said.
+        options: every option by name, checked, with the schema's defaults filled in; durations in seconds.
+        request_id: the caller's UUID; a vendor's idempotency key.
+        workdir: a folder of this call alone, removed when it ends.
+    """
+
+    model: Model
+    capability: str
+    options: dict[str, Any]
+    request_id: str
+    workdir: Path
+    slots: dict[str, list[MediaInput]] = field(default_factory=dict[str, "list[MediaInput]"])
+    deadline_at: float | None = None
+    log_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_LOG_LINES))
+
+    def input(self, slot: str) -> MediaInput:
+        """Give the input of a slot that is required."""
+        return self.slots[slot][0]
+
+    def optional_input(self, slot: str) -> MediaInput | None:
+        """Give the input of a slot, or None when it was left out."""
+        inputs = self.slots.get(slot)
+        return inputs[0] if inputs else None
+
+    def inputs(self, slot: str) -> list[MediaInput]:
+        """Give the inputs of a repeated slot, in order."""
+        return self.slots.get(slot, [])
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds left until the caller gives up, or None."""
+        return None if self.deadline_at is None else max(0.0, self.deadline_at - time.monotonic())
+
+    def log(self, line: str) -> None:
+        """Keep a line for GetDiagnostics; the last 200 are kept. No secrets."""
+        self.log_lines.append(line)

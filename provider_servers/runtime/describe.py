@@ -1,0 +1,192 @@
+"""What an author says of a provider, its models and its backend."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from automarket.assets.roles import Role
+    from automarket.media.info import AudioFormat, ImageFormat
+    from provider_servers.runtime.call import Call
+    from provider_servers.runtime.events import Event
+
+
+class Kind(StrEnum):
+    """Where a provider's models run."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a provider can take work; if not, why and what mends it, each in a sentence."""
+
+    available: bool = True
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One input of a model.
+
+    Attributes:
+        name: unique within the model: "audio", "text", "voice".
+        role: what the input has to play; other assets are cast to it where possible.
+        optional: it may be left out.
+        repeated: it takes several inputs; their order is kept.
+        media_types: what the model takes as it is; empty takes every type of the role.
+        audio, image: what the media is cast to before the model gets it.
+        max_bytes, max_seconds, max_characters, max_count: bounds; None is no bound.
+        description: what it is for.
+    """
+
+    name: str
+    role: Role
+    optional: bool = False
+    repeated: bool = False
+    media_types: tuple[str, ...] = ()
+    audio: AudioFormat | None = None
+    image: ImageFormat | None = None
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+    max_characters: int | None = None
+    max_count: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a model: its name, role, media types (preferred first), and whether it comes while it is made."""
+
+    name: str
+    role: Role
+    media_types: tuple[str, ...] = ()
+    streamed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Price of one unit ("token", "second", "image") of input and output, in an ISO 4217 currency."""
+
+    unit: str
+    input_cost: float = 0.0
+    output_cost: float = 0.0
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One thing that a provider can run.
+
+    Attributes:
+        id: identity within the provider.
+        capabilities: names, e.g. ("speech-to-text",).
+        inputs: slots, in order.
+        outputs: outputs, in order.
+        options: JSON Schema properties by option name: the typed options of the capability by their field names, and
+            the model's own. Durations are numbers of seconds. What is not listed is refused; defaults are filled in.
+        replay_safe: a call may be repeated elsewhere when this provider is lost: nothing is billed, nothing changes.
+        canonical_id, aliases, name, description, version, pricing: as in the contract.
+    """
+
+    id: str
+    capabilities: tuple[str, ...]
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Output, ...]
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    canonical_id: str = ""
+    aliases: tuple[str, ...] = ()
+    name: str = ""
+    description: str = ""
+    version: str = ""
+    pricing: Pricing | None = None
+    replay_safe: bool = False
+    availability: Availability = Availability()
+
+
+class ServiceState(StrEnum):
+    """How a backend is; the names are those of the contract's ServiceState."""
+
+    ABSENT = "absent"
+    PULLING = "pulling"
+    CREATED = "created"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+    IDLE = "idle"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """How a backend is, in full; `fraction` is 0 to 1 of the present state, None when unknown."""
+
+    state: ServiceState = ServiceState.READY
+    running: bool = True
+    healthy: bool = True
+    error: str = ""
+    hint: str = ""
+    fraction: float | None = None
+    message: str = ""
+
+
+class Provider(ABC):
+    """A source of models. An author names it, lists its models and runs them.
+
+    Class attributes say what it is; `settings_schema` holds JSON Schema properties of what `configure` takes, secrets
+    with "writeOnly": true. One object serves all calls of the process, so state on `self` is shared by them.
+    """
+
+    id: ClassVar[str]
+    name: ClassVar[str]
+    description: ClassVar[str] = ""
+    version: ClassVar[str] = "1"
+    kind: ClassVar[Kind] = Kind.LOCAL
+    aliases: ClassVar[tuple[str, ...]] = ()
+    max_concurrent_calls: ClassVar[int] = 2
+    max_queued_calls: ClassVar[int] = 32
+    settings_schema: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Say whether the provider can run on this machine. Cheap: imports no engine, starts nothing."""
+        return Availability()
+
+    @abstractmethod
+    def models(self) -> Sequence[Model]:
+        """List the models, in the order in which they should be offered."""
+
+    @abstractmethod
+    def transform(self, call: Call) -> AsyncIterator[Event]:
+        """Run a model: an async generator of events. It is closed when the caller goes away or the deadline passes."""
+
+    async def open(self) -> None:
+        """Get ready, once, before the first call: load weights, open connections."""
+
+    async def close(self) -> None:
+        """Give up what `open` took."""
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Take settings, checked against `settings_schema` already. They are never written down."""
+
+    async def start_service(self) -> AsyncIterator[ServiceStatus]:
+        """Start the backend and give its states until it is ready."""
+        yield await self.service_status()
+
+    async def stop_service(self) -> ServiceStatus:
+        """Stop the backend."""
+        return await self.service_status()
+
+    async def service_status(self) -> ServiceStatus:
+        """Say how the backend is."""
+        return ServiceStatus()

@@ -1,0 +1,119 @@
+"""Descriptions as the contract's messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from automarket import capabilities
+from automarket.media.wire import audio_format_to_proto, image_format_to_proto, to_duration
+from automarket.v1 import capability_pb2, media_pb2, media_provider_service_pb2, model_pb2
+from provider_servers.runtime.describe import Kind
+from provider_servers.runtime.options import object_schema
+
+if TYPE_CHECKING:
+    from provider_servers.runtime.describe import Availability, Model, Output, Provider, ServiceStatus, Slot
+
+_KINDS = {Kind.LOCAL: model_pb2.PROVIDER_KIND_LOCAL, Kind.REMOTE: model_pb2.PROVIDER_KIND_REMOTE}
+
+
+def provider_to_proto(provider: Provider) -> model_pb2.Provider:
+    """Give a provider's description as a message."""
+    names = dict.fromkeys(name for model in provider.models() for name in model.capabilities)
+    message = model_pb2.Provider(
+        id=provider.id,
+        aliases=provider.aliases,
+        name=provider.name,
+        description=provider.description,
+        version=provider.version,
+        kind=_KINDS[provider.kind],
+        availability=_availability(type(provider).availability()),
+        capabilities=[_capability(name) for name in names],
+    )
+    if provider.settings_schema:
+        message.settings_schema.update(object_schema(provider.settings_schema))
+    return message
+
+
+def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
+    """Give a model's description as a message."""
+    message = model_pb2.Model(
+        id=model.id,
+        canonical_id=model.canonical_id,
+        aliases=model.aliases,
+        name=model.name or model.id,
+        description=model.description,
+        version=model.version,
+        provider_id=provider.id,
+        capabilities=[_capability(name) for name in model.capabilities],
+        inputs=[_slot(slot) for slot in model.inputs],
+        outputs=[_output(output) for output in model.outputs],
+        limits=model_pb2.ModelLimits(
+            max_concurrent_calls=provider.max_concurrent_calls, max_queued_calls=provider.max_queued_calls
+        ),
+        replay_safe=model.replay_safe,
+        availability=_availability(model.availability),
+    )
+    message.options_schema.update(object_schema(model.options))
+    if (price := model.pricing) is not None:
+        message.pricing.CopyFrom(
+            model_pb2.Pricing(
+                unit=price.unit,
+                input_cost=price.input_cost,
+                output_cost=price.output_cost,
+                currency=price.currency,
+            )
+        )
+    return message
+
+
+def _availability(availability: Availability) -> model_pb2.Availability:
+    return model_pb2.Availability(available=availability.available, reason=availability.reason, hint=availability.hint)
+
+
+def _capability(name: str) -> model_pb2.CapabilityRef:
+    known = capabilities.find(name)
+    number = capability_pb2.Capability.ValueType(known.number if known else 0)
+    return model_pb2.CapabilityRef(capability=number, name=name)
+
+
+def _slot(slot: Slot) -> model_pb2.InputSlot:
+    limits: dict[str, Any] = {
+        "max_bytes": slot.max_bytes,
+        "max_characters": slot.max_characters,
+        "max_count": slot.max_count,
+        "max_duration": None if slot.max_seconds is None else to_duration(slot.max_seconds),
+    }
+    return model_pb2.InputSlot(
+        name=slot.name,
+        role=media_pb2.Role.ValueType(slot.role.number),
+        optional=slot.optional,
+        repeated=slot.repeated,
+        media_types=slot.media_types,
+        audio=None if slot.audio is None else audio_format_to_proto(slot.audio),
+        image=None if slot.image is None else image_format_to_proto(slot.image),
+        limits=model_pb2.InputLimits(**{key: value for key, value in limits.items() if value is not None}),
+        description=slot.description,
+    )
+
+
+def _output(output: Output) -> model_pb2.OutputType:
+    return model_pb2.OutputType(
+        name=output.name,
+        role=media_pb2.Role.ValueType(output.role.number),
+        media_types=output.media_types,
+        streamed=output.streamed,
+    )
+
+
+def status_to_proto(status: ServiceStatus) -> media_provider_service_pb2.ServiceStatus:
+    """Give a backend's status as a message."""
+    state = media_provider_service_pb2.ServiceState.Value(f"SERVICE_STATE_{status.state.name}")
+    return media_provider_service_pb2.ServiceStatus(
+        state=state,
+        running=status.running,
+        healthy=status.healthy,
+        error=status.error,
+        hint=status.hint,
+        fraction=status.fraction,
+        message=status.message,
+    )

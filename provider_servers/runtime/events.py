@@ -1,0 +1,139 @@
+"""What an author's `transform` yields. The runtime numbers the events, stores media and adds what is common to all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from automarket.media.info import MediaInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The backend has taken the work. Any other event says so too; yield this when the first one may take long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is: a phase ("loading", "running"), a fraction of 0 to 1 if known, a message for people."""
+
+    phase: str
+    fraction: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, with seconds from the start of the input."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the input with its words; times are seconds from the start of the input.
+
+    The segments of a call, joined by spaces, are its text output, unless a TextResult says otherwise.
+    """
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of a text output: the tokens that were ready together."""
+
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """What is known of the text output in the end; `text` replaces what segments or deltas would add up to."""
+
+    text: str | None = None
+    language: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOverlay:
+    """One overlay as it was laid: which input, when (seconds), where and how large (pixels)."""
+
+    index: int
+    start: float
+    duration: float
+    x: int
+    y: int
+    size: Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Facts of a finished composition, read from the output. Times are seconds."""
+
+    duration: float
+    resolution: Resolution
+    aspect_ratio: str
+    frame_rate: float
+    base_duration: float
+    base_resolution: Resolution
+    overlays: tuple[PlacedOverlay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A media output: a file, or bytes as they are made. The runtime sends, digests, probes and stores it.
+
+    Attributes:
+        name: the output's name in the model.
+        media_type: what it is, e.g. "audio/wav".
+        source: a file, or chunks of any size.
+        info: its facts, when the author knows them; otherwise they are read from the finished file.
+        composition: for video-composition.
+    """
+
+    name: str
+    media_type: str
+    source: Path | AsyncIterator[bytes]
+    info: MediaInfo | None = None
+    composition: Composition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used, in units ("second", "character", "token"), and what it cost if known."""
+
+    unit: str
+    input_units: float = 0.0
+    output_units: float = 0.0
+    cost: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a job can go on after a crash; opaque to everybody but the provider, at most 64 KiB."""
+
+    state: bytes
+
+
+Event = Started | Progress | Segment | TextDelta | TextResult | Media | Usage | Checkpoint

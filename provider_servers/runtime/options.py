@@ -1,0 +1,114 @@
+"""Options: typed ones and the model's own, merged, checked against the model's schema, defaults filled in."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from jsonschema import Draft202012Validator
+
+from automarket.errors import OptionInvalid, OptionUnknown
+from automarket.media.wire import to_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from automarket.v1 import transform_pb2
+    from provider_servers.runtime.describe import Model
+
+# Which typed options fit which capability.
+FAMILIES: dict[str, frozenset[str]] = {
+    "speech_to_text": frozenset({"speech-to-text", "audio-to-text"}),
+    "text_to_speech": frozenset({"text-to-speech", "voice-cloning", "text-to-audio"}),
+    "audio_conversion": frozenset({"audio-to-audio", "video-to-audio"}),
+    "video_to_image": frozenset({"video-to-image"}),
+    "video_composition": frozenset({"video-composition"}),
+}
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the JSON Schema of an object with these properties and no others."""
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[str, Any]:
+    """Give all options of a call by name.
+
+    Raises:
+        OptionUnknown: the model does not take one; the error names the nearest that it takes.
+        OptionInvalid: typed options of another capability, a name given twice, or a value that does not fit.
+    """
+    family = header.WhichOneof("options")
+    typed: dict[str, Any] = {}
+    if family is not None:
+        if not FAMILIES[family] & set(model.capabilities):
+            message = f"{family} options do not fit model {model.id}, which does {', '.join(model.capabilities)}"
+            raise OptionInvalid(message, fields={f"header.{family}": "does not fit the model's capability"})
+        typed = _plain(getattr(header, family))
+    own = json_format.MessageToDict(header.model_options)
+    for name in typed.keys() & own.keys():
+        raise OptionInvalid(f"option {name} is given twice", fields={f"header.model_options.{name}": "given twice"})
+    options = typed | own
+    _check_known(options, model, family, typed)
+    _check_values(options, model, family, typed)
+    return _with_defaults(options, model)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """Give the set fields of a message: durations as seconds, nested messages as dictionaries."""
+    return {field.name: _value(value) for field, value in message.ListFields()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Duration):
+        return to_seconds(value)
+    if isinstance(value, Message):
+        return _plain(value)
+    if isinstance(value, str | bytes | int | float | bool):
+        return value
+    return [_value(item) for item in value]
+
+
+def _field(name: str, family: str | None, typed: Mapping[str, Any]) -> str:
+    return f"header.{family}.{name}" if name in typed else f"header.model_options.{name}"
+
+
+def _check_known(options: Mapping[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
+    for name in options.keys() - model.options.keys():
+        near = difflib.get_close_matches(name, model.options, n=1, cutoff=0.5)
+        takes = ", ".join(sorted(model.options)) or "no options"
+        raise OptionUnknown(
+            f"model {model.id} has no option {name!r}",
+            hint=f"did you mean {near[0]}?" if near else f"it takes {takes}",
+            fields={_field(name, family, typed): "unknown option"},
+        )
+
+
+def _check_values(options: dict[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
+    faults: dict[str, str] = {}
+    errors: Any = Draft202012Validator(object_schema(model.options)).iter_errors(_whole(options, model.options))  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
+    for error in errors:
+        path = [str(part) for part in error.absolute_path]
+        faults[".".join([_field(path[0], family, typed), *path[1:]])] = str(error.message)[:200]
+    if faults:
+        field, fault = next(iter(faults.items()))
+        raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
+
+
+def _whole(options: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Make whole numbers of what the schema wants whole: a Struct carries numbers as floats, large ones as text."""
+    for name, value in options.items():
+        if schema.get(name, {}).get("type") != "integer":
+            continue
+        whole = isinstance(value, float) and value.is_integer()
+        if whole or (isinstance(value, str) and value.lstrip("-").isdigit()):
+            options[name] = int(value)
+    return options
+
+
+def _with_defaults(options: dict[str, Any], model: Model) -> dict[str, Any]:
+    defaults = {name: rule["default"] for name, rule in model.options.items() if "default" in rule}
+    return defaults | options
