@@ -227,3 +227,8 @@ def diagnostics(message: media_provider_service_pb2.GetDiagnosticsResponse) -> d
         reason=message.reason,
         log_lines=tuple(message.log_lines),
     )
+
+
+def configured(message: media_provider_service_pb2.ConfigureResponse) -> d.Configured:
+    """Give what a configure call changed."""
+    return d.Configured(tuple(message.changed), message.instance_count)

@@ -1,0 +1,144 @@
+"""One gRPC address in front of every media model a team uses.
+
+    import automarket
+    from automarket import AssetLoader
+
+    async with automarket.connect() as mesh:
+        stt = await mesh.provider("pocketsphinx").speech_to_text("en-us")
+        text = await stt.transform(AssetLoader.load("talk.mp4"))
+
+`automarket.sync` is the same without async. `automarket.errors` has every error. Names are imported when they are first
+used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automarket import errors as errors
+    from automarket import sync as sync
+    from automarket.assets import Asset as Asset
+    from automarket.assets import AssetLoader as AssetLoader
+    from automarket.assets import Audio as Audio
+    from automarket.assets import Image as Image
+    from automarket.assets import Speech as Speech
+    from automarket.assets import Text as Text
+    from automarket.assets import Video as Video
+    from automarket.assets.roles import Role as Role
+    from automarket.client import events as events
+    from automarket.client.assets import AssetClient as AssetClient
+    from automarket.client.families import AudioToAudioModel as AudioToAudioModel
+    from automarket.client.families import SpeechToTextModel as SpeechToTextModel
+    from automarket.client.families import TextToSpeechModel as TextToSpeechModel
+    from automarket.client.families import VideoCompositionModel as VideoCompositionModel
+    from automarket.client.families import VideoToAudioModel as VideoToAudioModel
+    from automarket.client.families import VideoToImageModel as VideoToImageModel
+    from automarket.client.mesh import Mesh as Mesh
+    from automarket.client.mesh import connect as connect
+    from automarket.client.model import Model as Model
+    from automarket.client.options import Overlay as Overlay
+    from automarket.client.provider import ProviderHandle as ProviderHandle
+    from automarket.client.results import CompositionResult as CompositionResult
+    from automarket.client.results import Report as Report
+    from automarket.client.stream import TransformStream as TransformStream
+    from automarket.client.target import Fallback as Fallback
+    from automarket.errors import AutoMarketError as AutoMarketError
+    from automarket.media.info import AudioFormat as AudioFormat
+    from automarket.media.info import CastSpec as CastSpec
+    from automarket.media.info import ImageFormat as ImageFormat
+    from automarket.media.info import MediaInfo as MediaInfo
+    from automarket.stored import StoredAsset as StoredAsset
+
+    __version__: str
+
+_HOMES = {
+    "Asset": "automarket.assets",
+    "AssetClient": "automarket.client.assets",
+    "AssetLoader": "automarket.assets",
+    "Audio": "automarket.assets",
+    "AudioFormat": "automarket.media.info",
+    "AudioToAudioModel": "automarket.client.families",
+    "AutoMarketError": "automarket.errors",
+    "CastSpec": "automarket.media.info",
+    "CompositionResult": "automarket.client.results",
+    "Fallback": "automarket.client.target",
+    "Image": "automarket.assets",
+    "ImageFormat": "automarket.media.info",
+    "MediaInfo": "automarket.media.info",
+    "Mesh": "automarket.client.mesh",
+    "Model": "automarket.client.model",
+    "Overlay": "automarket.client.options",
+    "ProviderHandle": "automarket.client.provider",
+    "Report": "automarket.client.results",
+    "Role": "automarket.assets.roles",
+    "Speech": "automarket.assets",
+    "SpeechToTextModel": "automarket.client.families",
+    "StoredAsset": "automarket.stored",
+    "Text": "automarket.assets",
+    "TextToSpeechModel": "automarket.client.families",
+    "TransformStream": "automarket.client.stream",
+    "Video": "automarket.assets",
+    "VideoCompositionModel": "automarket.client.families",
+    "VideoToAudioModel": "automarket.client.families",
+    "VideoToImageModel": "automarket.client.families",
+    "connect": "automarket.client.mesh",
+}
+_MODULES = {"errors": "automarket.errors", "events": "automarket.client.events", "sync": "automarket.sync"}
+
+__all__ = [
+    "Asset",
+    "AssetClient",
+    "AssetLoader",
+    "Audio",
+    "AudioFormat",
+    "AudioToAudioModel",
+    "AutoMarketError",
+    "CastSpec",
+    "CompositionResult",
+    "Fallback",
+    "Image",
+    "ImageFormat",
+    "MediaInfo",
+    "Mesh",
+    "Model",
+    "Overlay",
+    "ProviderHandle",
+    "Report",
+    "Role",
+    "Speech",
+    "SpeechToTextModel",
+    "StoredAsset",
+    "Text",
+    "TextToSpeechModel",
+    "TransformStream",
+    "Video",
+    "VideoCompositionModel",
+    "VideoToAudioModel",
+    "VideoToImageModel",
+    "__version__",
+    "connect",
+    "errors",
+    "events",
+    "sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("automarket")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,101 @@
+"""Puts the events of a transform together: its outputs as assets, and the report of how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from automarket.client import events as e
+from automarket.client.results import Output, Report
+from automarket.client.spool import Spool
+from automarket.errors import InternalFault
+
+if TYPE_CHECKING:
+    from automarket.client.descriptors import ModelInfo
+
+
+@dataclass(slots=True)
+class _Pending:
+    name: str
+    media_type: str
+    spool: Spool = field(default_factory=Spool)
+    tokens: list[str] = field(default_factory=list[str])
+    segments: list[str] = field(default_factory=list[str])
+    finished: e.OutputFinished | None = None
+
+
+class Collector:
+    """Takes the events of one transform in order."""
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+        self.trace_id = ""
+        self._pending: dict[int, _Pending] = {}
+        self._uploads: list[e.Uploaded] = []
+        self._casts: tuple[e.CastMade, ...] = ()
+        self._accepted: e.Accepted | None = None
+        self._usage: list[e.Usage] = []
+        self._finished: e.Finished | None = None
+
+    async def take(self, event: e.Event) -> None:
+        """Take the next event."""
+        match event:
+            case e.OutputStarted():
+                self._pending[event.output] = _Pending(event.name, event.media_type)
+            case e.OutputChunk():
+                await self._output(event.output).spool.write(event.offset_bytes, event.data)
+            case e.TextDelta():
+                self._output(event.output).tokens += event.tokens
+            case e.Segment():
+                self._output(event.output).segments.append(event.text)
+            case e.OutputFinished():
+                self._output(event.output).finished = event
+            case _:
+                self._take_fact(event)
+
+    def _take_fact(self, event: e.Event) -> None:
+        match event:
+            case e.Uploaded():
+                self._uploads.append(event)
+            case e.Accepted():
+                self._accepted, self._casts = event, event.casts
+            case e.Usage():
+                self._usage.append(event)
+            case e.Finished():
+                self._finished = event
+            case _:
+                pass
+
+    def _output(self, number: int) -> _Pending:
+        return self._pending.setdefault(number, _Pending("", ""))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the transform said that it succeeded."""
+        return self._finished is not None
+
+    def check_finished(self) -> None:
+        """Check that the transform said that it succeeded.
+
+        Raises:
+            InternalFault: the call ended without.
+        """
+        if not self.is_finished:
+            raise InternalFault("the provider ended the call without saying that it finished")
+
+    def report(self) -> Report:
+        """Say how it went so far."""
+        return Report(
+            request_id=self._request_id,
+            trace_id=self.trace_id,
+            uploads=tuple(self._uploads),
+            accepted=self._accepted,
+            casts=self._casts,
+            usage=tuple(self._usage),
+            stages=self._finished.stages if self._finished else (),
+            outputs=tuple(one.finished for one in self._pending.values() if one.finished),
+        )
+
+    async def outputs(self, model: ModelInfo) -> list[Output]:
+        """Give the outputs as assets, in order."""
+        return [await self._make(model, number) for number in sorted(self._pending)]

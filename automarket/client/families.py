@@ -1,0 +1,166 @@
+"""Models by what they do, with typed inputs, options and results.
+
+Each has `stream(...)`, which gives events as they happen, and `transform(...)`, which takes the same and gives the
+result. Options that are None are left to the model. Further keywords are options of the one model, and the call's
+`timeout`, `request_id` and `store`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from automarket.client import results
+from automarket.client.model import ModelHandle, awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from automarket.assets import Audio, Image, Speech, Text
+    from automarket.client.inputs import InputValue
+    from automarket.client.options import Overlay
+    from automarket.client.results import CompositionResult
+    from automarket.client.stream import TransformStream
+    from automarket.media.info import AudioFormat, ImageFormat
+
+
+class SpeechToTextModel(ModelHandle):
+    """Writes down what is said."""
+
+    def stream(
+        self,
+        speech: InputValue,
+        *,
+        language: str | None = None,
+        translate: bool | None = None,
+        word_timestamps: bool | None = None,
+        prompt: str | None = None,
+        temperature: float | None = None,
+        **options: Any,
+    ) -> TransformStream[Text]:
+        """Write down what is said in `speech`, which may be a video.
+
+        Args:
+            speech: what to listen to.
+            language: language that is spoken, as a BCP 47 tag.
+            translate: give the words in English instead.
+            word_timestamps: give start and end of every word.
+            prompt: text that tells which words and names to expect.
+            temperature: randomness, 0 to 1.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"language": language, "translate": translate, "word_timestamps": word_timestamps}
+        options |= {"prompt": prompt, "temperature": temperature}
+        return self._stream(lambda _: results.text, (speech,), options)
+
+    transform = awaited(stream)
+
+
+class TextToSpeechModel(ModelHandle):
+    """Speaks text."""
+
+    def stream(
+        self,
+        text: InputValue,
+        *,
+        voice: InputValue | None = None,
+        speed: float | None = None,
+        language: str | None = None,
+        format: AudioFormat | None = None,  # noqa: A002 - the contract's name
+        **options: Any,
+    ) -> TransformStream[Speech]:
+        """Speak `text`.
+
+        Args:
+            text: what to say.
+            voice: one of the model's voices by name, or a sample of the voice to speak in where the model clones.
+            speed: speed of speaking; 1 is the voice's own.
+            language: language to speak, as a BCP 47 tag.
+            format: what the sound has to look like.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"voice": voice, "speed": speed, "language": language, "format": format}
+        return self._stream(lambda _: results.speech, (text,), options)
+
+    transform = awaited(stream)
+
+
+class _ToAudioModel(ModelHandle):
+    def stream(
+        self,
+        source: InputValue,
+        *,
+        format: AudioFormat | None = None,  # noqa: A002 - the contract's name
+        start: float | None = None,
+        duration: float | None = None,
+        **options: Any,
+    ) -> TransformStream[Audio]:
+        """Give the sound of `source`.
+
+        Args:
+            source: where the sound is.
+            format: what the sound has to look like.
+            start: where to begin, in seconds.
+            duration: how much to take, in seconds; None takes all.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"format": format, "start": start, "duration": duration}
+        return self._stream(lambda _: results.audio, (source,), options)
+
+    transform = awaited(stream)
+
+
+class VideoToAudioModel(_ToAudioModel):
+    """Takes the sound out of videos."""
+
+
+class AudioToAudioModel(_ToAudioModel):
+    """Converts, resamples, cuts or enhances sound."""
+
+
+class VideoToImageModel(ModelHandle):
+    """Takes pictures out of videos."""
+
+    def stream(
+        self,
+        video: InputValue,
+        *,
+        times: Sequence[float] | None = None,
+        interval: float | None = None,
+        count: int | None = None,
+        format: ImageFormat | None = None,  # noqa: A002 - the contract's name
+        **options: Any,
+    ) -> TransformStream[list[Image]]:
+        """Take pictures out of `video`; without any option, the first one.
+
+        Args:
+            video: where the pictures are.
+            times: moments to take, in seconds.
+            interval: take a picture every so many seconds.
+            count: take so many pictures, evenly spread.
+            format: what the pictures have to look like; its bounds make thumbnails.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"times": times, "interval": interval, "count": count, "format": format}
+        return self._stream(lambda _: results.images, (video,), options)
+
+    transform = awaited(stream)
+
+
+class VideoCompositionModel(ModelHandle):
+    """Lays pictures and videos over a video."""
+
+    def stream(
+        self, video: InputValue, *inputs: InputValue, overlays: Sequence[Overlay] | None = None, **options: Any
+    ) -> TransformStream[CompositionResult]:
+        """Lay `inputs` over `video`, each as the overlay at its place says.
+
+        Args:
+            video: the base.
+            inputs: pictures and videos to lay over it.
+            overlays: where, when and how to lay each of them.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"overlays": overlays}
+        return self._stream(lambda _: results.composition, (video, *inputs), options)
+
+    transform = awaited(stream)

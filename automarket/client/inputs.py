@@ -1,0 +1,129 @@
+"""Which argument of a call fills which slot of the model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from automarket.assets import Asset, as_input
+from automarket.assets.roles import Role
+from automarket.errors import InputIncomplete, InputUnsuitable, InvalidRequestError
+from automarket.stored import StoredAsset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from automarket.client.descriptors import ModelInfo, SlotInfo
+
+InputValue: TypeAlias = Asset | StoredAsset | str | Path | bytes | AsyncIterable[bytes]
+"""What fills a slot: an asset, one that the store has, text, a file, bytes, or bytes as they come (live)."""
+
+Source: TypeAlias = Asset | StoredAsset | AsyncIterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundInput:
+    """One input of a call: the slot that it fills, and what fills it."""
+
+    slot: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The arguments of a call: inputs in slot order, and the keywords that are options."""
+
+    inputs: list[BoundInput]
+    options: dict[str, Any]
+
+
+def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Bound:
+    """Say which argument fills which slot: positional ones in slot order, keywords by slot name.
+
+    A keyword that a slot and an option share (a voice, overlays) is the input when it is an asset, a file or bytes, or
+    a list of such; else it is the option.
+
+    Raises:
+        InputIncomplete: a slot that has to be filled is not.
+        InputUnsuitable: an input cannot play the slot's role.
+        InvalidRequestError: there are more inputs than slots.
+    """
+    slots = {slot.name: slot for slot in model.inputs}
+    named = {name: value for name, value in keywords.items() if name in slots and _is_input(model, slots[name], value)}
+    options = {name: value for name, value in keywords.items() if name not in named}
+    filled: dict[str, list[Any]] = {name: _listed(slots[name], value) for name, value in named.items()}
+    _fill_in_order(model, filled, list(arguments))
+    for slot in model.inputs:
+        if not filled.get(slot.name) and not slot.optional:
+            raise InputIncomplete(
+                f"model {model.id} needs an input for its slot {slot.name!r}",
+                hint=f"it takes: {_signature(model)}",
+                fields={slot.name: "required"},
+            )
+    inputs = [
+        BoundInput(slot.name, _source(slot, value)) for slot in model.inputs for value in filled.get(slot.name, ())
+    ]
+    return Bound(inputs, options)
+
+
+def _is_input(model: ModelInfo, slot: SlotInfo, value: Any) -> bool:
+    parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,)
+    if parts and isinstance(parts[0], Asset | StoredAsset | Path | bytes | AsyncIterable):
+        return True
+    options = cast("Mapping[str, Any]", (model.options_schema or {}).get("properties") or {})
+    return value is not None and slot.name not in options
+
+
+def _listed(slot: SlotInfo, value: Any) -> list[Any]:
+    several = isinstance(value, list | tuple)
+    if several and not slot.repeated:
+        raise InvalidRequestError(f"slot {slot.name!r} takes one input, not a list", fields={slot.name: "one input"})
+    return list(cast("Sequence[Any]", value)) if several else [value]
+
+
+def _fill_in_order(model: ModelInfo, filled: dict[str, list[Any]], arguments: list[Any]) -> None:
+    given = len(arguments)
+    for slot in model.inputs:
+        if not arguments:
+            return
+        if slot.name in filled:
+            continue
+        values = filled.setdefault(slot.name, [])
+        while arguments and (slot.repeated or not values):
+            values += _listed(slot, arguments.pop(0))
+    if arguments:
+        raise InvalidRequestError(
+            f"model {model.id} takes fewer inputs than the {given} that were given",
+            hint=f"it takes: {_signature(model)}",
+        )
+
+
+def _signature(model: ModelInfo) -> str:
+    parts = (
+        f"{slot.name} ({slot.role or 'any'}{', several' * slot.repeated}{', optional' * slot.optional})"
+        for slot in model.inputs
+    )
+    return ", ".join(parts)
+
+
+def _source(slot: SlotInfo, value: Any) -> Source:
+    if isinstance(value, StoredAsset | AsyncIterable):
+        return cast("Source", value)
+    if not isinstance(value, Asset | str | Path | bytes):
+        raise InputUnsuitable(
+            f"slot {slot.name!r} got a {type(value).__name__}",
+            hint="an input is an asset, text, a pathlib.Path, bytes or an async iterator of bytes",
+            fields={slot.name: "not an input"},
+        )
+    asset = as_input(value)
+    if slot.role is None or asset.can_play(slot.role):
+        return asset
+    roles = ", ".join(sorted(asset.roles))
+    a_name = isinstance(value, str) and slot.role != Role.TEXT
+    raise InputUnsuitable(
+        f"slot {slot.name!r} needs {slot.role}, and the input plays only: {roles or 'nothing'}",
+        hint="a str is text; for a file pass pathlib.Path(...) or AssetLoader.load(...)" if a_name else None,
+        fields={slot.name: f"needs {slot.role}"},
+    )

@@ -1,0 +1,217 @@
+"""Handles of providers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf import struct_pb2
+
+from automarket import capabilities
+from automarket.client import families, wire
+from automarket.client.discovery import Discovery
+from automarket.client.model import Model, ModelHandle
+from automarket.client.plan import used_as
+from automarket.client.run import describe
+from automarket.client.target import Target
+from automarket.errors import CapabilityUnknown, ProviderUnavailable, StateError
+from automarket.v1 import media_provider_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from automarket.client.assets import AssetClient
+    from automarket.client.connection import Connection
+    from automarket.client.descriptors import Configured, Diagnostics, ModelInfo, ProviderInfo, ServiceStatus
+    from automarket.client.inputs import InputValue
+    from automarket.client.results import Result
+
+HandleT = TypeVar("HandleT", bound=ModelHandle)
+
+
+class ProviderHandle:
+    """One provider, by id or alias. Making a handle asks nothing; `await handle` loads what the mesh knows of it.
+
+    `name`, `type` and `capabilities` are there after `await handle`, or after `info()`.
+    """
+
+    def __init__(self, connection: Connection, store: AssetClient, name: str) -> None:
+        self._connection = connection
+        self._store = store
+        self._asked = name
+        self._info: ProviderInfo | None = None
+
+    def __repr__(self) -> str:
+        """Name the provider."""
+        return f"<ProviderHandle {self.id!r}>"
+
+    def __await__(self) -> Generator[Any, Any, ProviderHandle]:
+        """Load what the mesh knows of the provider; give the handle itself."""
+        return self._loaded().__await__()
+
+    async def _loaded(self) -> ProviderHandle:
+        await self.info()
+        return self
+
+    @property
+    def id(self) -> str:
+        """The provider's id; the name that was asked for until it is loaded."""
+        return self._info.id if self._info else self._asked
+
+    @property
+    def name(self) -> str:
+        """Name for people."""
+        return self._known().name
+
+    @property
+    def type(self) -> str:
+        """Where its models run: "local" or "remote"."""
+        return self._known().kind
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Names of what its models can do."""
+        return self._known().capabilities
+
+    def _known(self) -> ProviderInfo:
+        if self._info is None:
+            raise StateError(f"nothing is known of provider {self.id!r} yet", hint="await the handle first")
+        return self._info
+
+    async def info(self) -> ProviderInfo:
+        """Ask what the mesh knows of the provider now, those that cannot run here included.
+
+        Raises:
+            ProviderUnknown: nothing has that name.
+        """
+        try:
+            response = await self._connection.ask(
+                self._connection.providers.GetProvider, pb.GetProviderRequest(provider_id=self._asked)
+            )
+            self._info = wire.provider(response.provider)
+        except ProviderUnavailable:
+            listed = await Discovery(self._connection).providers()
+            found = (one for one in listed if self._asked in (one.id, *one.aliases))
+            self._info = next(found, self._info)
+            if self._info is None:
+                raise
+        return self._info
+
+    async def is_available(self) -> bool:
+        """Tell whether the provider can take work now.
+
+        Raises:
+            ProviderUnknown: nothing has that name.
+        """
+        try:
+            return (await self.info()).availability.available
+        except ProviderUnavailable:
+            return False
+
+    async def models(self, *, capability: str = "") -> list[ModelInfo]:
+        """List the provider's models, those of one capability when it is named; kinds of it count."""
+        return await Discovery(self._connection).models(capability=capability, provider=self._asked)
+
+    async def supports(self, capability: str) -> bool:
+        """Tell whether a model of the provider has a capability or a kind of it."""
+        info = await self.info()
+        return any(capabilities.is_a(one, capability) for one in info.capabilities)
+
+    async def generate(
+        self, capability: str, inputs: Sequence[InputValue] = (), options: Mapping[str, Any] | None = None
+    ) -> Result:
+        """Run the provider's best model for a capability.
+
+        Args:
+            capability: name or alias.
+            inputs: in slot order.
+            options: options by name; `timeout`, `request_id` and `store` say how the call is made.
+        """
+        model = await self.model(capability=capability)
+        return await model.transform(*inputs, **(options or {}))
+
+    async def model(self, model: str = "", *, capability: str = "") -> Model:
+        """Give a handle of any model, by id or alias, or of the best one for a capability."""
+        return await self._handle(Model, capability, model)
+
+    async def speech_to_text(self, model: str = "") -> families.SpeechToTextModel:
+        """Give a model that writes down what is said; without a name, the provider's best one."""
+        return await self._handle(families.SpeechToTextModel, "speech-to-text", model)
+
+    async def text_to_speech(self, model: str = "") -> families.TextToSpeechModel:
+        """Give a model that speaks text; without a name, the provider's best one."""
+        return await self._handle(families.TextToSpeechModel, "text-to-speech", model)
+
+    async def video_to_audio(self, model: str = "") -> families.VideoToAudioModel:
+        """Give a model that takes the sound out of videos; without a name, the provider's best one."""
+        return await self._handle(families.VideoToAudioModel, "video-to-audio", model)
+
+    async def audio_to_audio(self, model: str = "") -> families.AudioToAudioModel:
+        """Give a model that converts sound; without a name, the provider's best one."""
+        return await self._handle(families.AudioToAudioModel, "audio-to-audio", model)
+
+    async def video_to_image(self, model: str = "") -> families.VideoToImageModel:
+        """Give a model that takes pictures out of videos; without a name, the provider's best one."""
+        return await self._handle(families.VideoToImageModel, "video-to-image", model)
+
+    async def video_composition(self, model: str = "") -> families.VideoCompositionModel:
+        """Give a model that lays overlays over a video; without a name, the provider's best one."""
+        return await self._handle(families.VideoCompositionModel, "video-composition", model)
+
+    async def _handle(self, cls: type[HandleT], capability: str, model: str) -> HandleT:
+        info = await describe(self._connection, Target(capability=capability, model=model, provider=self._asked))
+        used = used_as(info, capability)
+        if capability and used not in info.capabilities:
+            raise CapabilityUnknown(
+                f"model {info.id!r} of {info.provider_id!r} cannot do {capability}",
+                hint=f"it can do: {', '.join(info.capabilities)}",
+            )
+        return cls(self._connection, self._store, info, used)
+
+    async def configure(self, *, instance_id: str = "", **settings: Any) -> Configured:
+        """Set settings, such as an API key, at every instance or at one. They live in memory only.
+
+        Raises:
+            SettingUnknown, SettingInvalid: nothing was changed.
+        """
+        values = struct_pb2.Struct()
+        values.update(settings)
+        request = pb.ConfigureRequest(provider_id=self._asked, instance_id=instance_id, settings=values)
+        response = await self._connection.ask(self._connection.providers.Configure, request)
+        return wire.configured(response)
+
+    async def start_service(
+        self, *, instance_id: str = "", on_status: Callable[[ServiceStatus], None] | None = None
+    ) -> ServiceStatus:
+        """Start the provider's backend and wait until it is ready; `on_status` gets every state on the way.
+
+        Raises:
+            ServiceStartFailed: it could not be started.
+        """
+        request = pb.StartServiceRequest(provider_id=self._asked, instance_id=instance_id)
+        status = None
+        async for response in self._connection.follow(self._connection.providers.StartService, request):
+            status = wire.service_status(response.status)
+            if on_status is not None:
+                on_status(status)
+        return status or await self.service_status(instance_id=instance_id)
+
+    async def stop_service(self, *, instance_id: str = "") -> ServiceStatus:
+        """Stop the provider's backend; what the mesh did not start is left alone."""
+        request = pb.StopServiceRequest(provider_id=self._asked, instance_id=instance_id)
+        response = await self._connection.ask(self._connection.providers.StopService, request)
+        return wire.service_status(response.status)
+
+    async def service_status(self, *, instance_id: str = "") -> ServiceStatus:
+        """Ask how the provider's backend is, all instances added up; `instances` has each by itself."""
+        request = pb.GetServiceStatusRequest(provider_id=self._asked, instance_id=instance_id)
+        response = await self._connection.ask(self._connection.providers.GetServiceStatus, request)
+        return wire.service_status(response.status, response.instances)
+
+    async def diagnostics(self, request_id: str) -> Diagnostics:
+        """Ask what is known of one recent call: how it ended, and the last lines that its engine wrote.
+
+        Raises:
+            RequestUnknown: the call is not among those that the provider remembers.
+        """
+        request = pb.GetDiagnosticsRequest(provider_id=self._asked, request_id=request_id)
+        return wire.diagnostics(await self._connection.ask(self._connection.providers.GetDiagnostics, request))

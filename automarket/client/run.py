@@ -1,0 +1,137 @@
+"""The steps of one transform: describe the model, upload, call, and give out what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+
+from automarket.client import event_wire, wire
+from automarket.client.inputs import bind
+from automarket.client.options import check_known, write_options
+from automarket.client.plan import used_as
+from automarket.client.upload import Uploader, chunk_messages
+from automarket.errors import DeadlineExceeded, RequestTooLarge
+from automarket.rpc.streams import BidiCall
+from automarket.rpc.telemetry import inject
+from automarket.v1 import model_service_pb2, transform_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from opentelemetry.trace import Span
+
+    from automarket.client.assets import AssetClient
+    from automarket.client.connection import Connection
+    from automarket.client.descriptors import ModelInfo
+    from automarket.client.events import Event
+    from automarket.client.plan import Plan
+    from automarket.client.target import Target
+    from automarket.client.upload import Travelling
+
+MAX_HEADER_BYTES = 3 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A transform that is ready to be called."""
+
+    model: ModelInfo
+    capability: str
+    first: model_service_pb2.TransformRequest
+    inputs: list[Travelling]
+
+
+class Run:
+    """Runs one plan, once. `prepared` is set when the inputs are on their way."""
+
+    def __init__(self, connection: Connection, store: AssetClient, plan: Plan[Any], request_id: str) -> None:
+        self._connection = connection
+        self._store = store
+        self._plan = plan
+        self._request_id = request_id
+        self.prepared: Prepared | None = None
+
+    async def events(self, span: Span) -> AsyncGenerator[Event]:
+        """Give out what happens; leaving the iteration cancels the call.
+
+        A generator runs in its reader's context, so `span` is made current only in between.
+        """
+        timeout = self._plan.settings.timeout
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        with self._connection.errors():
+            async with contextlib.aclosing(self._preparing(span, deadline)) as events:
+                async for event in events:
+                    yield event
+            async with contextlib.aclosing(self._calling(span, deadline)) as events:
+                async for event in events:
+                    yield event
+
+    async def _preparing(self, span: Span, deadline: float | None) -> AsyncGenerator[Event]:
+        news: asyncio.Queue[Event | None] = asyncio.Queue()
+        with trace.use_span(span, end_on_exit=False):
+            task = asyncio.create_task(self._prepare(news.put_nowait, deadline))
+        task.add_done_callback(lambda _: news.put_nowait(None))
+        try:
+            while (event := await news.get()) is not None:
+                yield event
+            self.prepared = await task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _prepare(self, report: Callable[[Event], None], deadline: float | None) -> Prepared:
+        try:
+            async with asyncio.timeout_at(deadline):
+                self._plan.target.check()
+                model = self._plan.model or await describe(self._connection, self._plan.target)
+                return await self._ready(model, report)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed while inputs were on their way to the mesh") from None
+
+    async def _ready(self, model: ModelInfo, report: Callable[[Event], None]) -> Prepared:
+        plan, settings = self._plan, self._plan.settings
+        capability = used_as(model, plan.target.capability)
+        bound = await asyncio.to_thread(bind, model, plan.arguments, plan.keywords)
+        header = transform_pb2.TransformHeader(request_id=self._request_id, store=settings.store)
+        if not plan.target.fallbacks:
+            check_known(bound.options, model.options_schema)
+        write_options(header, capability, bound.options)
+        uploader = Uploader(self._store, use_store=settings.store is not False, report=report)
+        inputs = await uploader.prepare(bound.inputs)
+        header.inputs.extend(one.declared for one in inputs)
+        if header.ByteSize() > MAX_HEADER_BYTES:
+            raise RequestTooLarge("options and inline inputs are over 3 MiB", hint="make the options smaller")
+        first = model_service_pb2.TransformRequest(target=plan.target.to_proto(), header=header)
+        return Prepared(model, capability, first, inputs)
+
+    async def _calling(self, span: Span, deadline: float | None) -> AsyncGenerator[Event]:
+        prepared = self.prepared
+        if prepared is None:
+            return
+        metadata = [*self._plan.target.to_metadata(), ("automarket-request-id", self._request_id)]
+        with trace.use_span(span, end_on_exit=False):
+            metadata = inject(metadata)
+        left = None if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
+        raw = self._connection.models.Transform(metadata=metadata, timeout=left)
+        chunks = chunk_messages(prepared.inputs) if any(one.chunks for one in prepared.inputs) else None
+        call: BidiCall[model_service_pb2.TransformRequest, model_service_pb2.TransformResponse]
+        call = BidiCall(raw, prepared.first, chunks)
+        async with call, contextlib.aclosing(call.responses()) as responses:
+            async for response in responses:
+                if (event := event_wire.event(response.event)) is not None:
+                    yield event
+
+
+async def describe(connection: Connection, target: Target) -> ModelInfo:
+    """Ask which model a target names, or which one fits it best.
+
+    Raises:
+        AutoMarketError: none does, or nobody answered.
+    """
+    request = model_service_pb2.GetModelRequest(target=target.to_proto())
+    response = await connection.ask(connection.models.GetModel, request, target.to_metadata())
+    return wire.model(response.model)

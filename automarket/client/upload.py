@@ -1,0 +1,107 @@
+"""How the inputs of a call travel: by digest through the asset store, inline, or as chunks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from automarket.assets import Asset
+from automarket.assets.roles import Role
+from automarket.client.events import Event, Uploaded, Uploading
+from automarket.errors import MethodUnknown
+from automarket.stored import StoredAsset
+from automarket.v1 import model_service_pb2, transform_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+
+    from automarket.client.assets import AssetClient
+    from automarket.client.inputs import BoundInput
+
+INLINE_BYTES = 64 * 1024
+INLINE_TOTAL_BYTES = 2 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Travelling:
+    """One input as the header declares it, and the bytes that follow as chunks, if any do."""
+
+    declared: transform_pb2.Input
+    chunks: AsyncIterable[bytes] | None = None
+
+
+class Uploader:
+    """Decides how inputs travel, and puts those that go by digest into the store.
+
+    Args:
+        store: the mesh's asset store.
+        use_store: False when the caller wants nothing kept; then inputs travel as chunks.
+        report: gets what happens, as the client's own events.
+    """
+
+    def __init__(self, store: AssetClient, *, use_store: bool, report: Callable[[Event], None]) -> None:
+        self._store = store
+        self._use_store = use_store
+        self._report = report
+        self._inline_left = INLINE_TOTAL_BYTES
+
+    async def prepare(self, inputs: Sequence[BoundInput]) -> list[Travelling]:
+        """Give the inputs as they travel, after those that go by digest are in the store."""
+        return [await self._prepare(number, one) for number, one in enumerate(inputs)]
+
+    async def _prepare(self, number: int, bound: BoundInput) -> Travelling:
+        declared = transform_pb2.Input(slot=bound.slot)
+        source = bound.source
+        if isinstance(source, StoredAsset):
+            declared.digest = source.digest
+            declared.media_type = source.media_type
+            return Travelling(declared)
+        if not isinstance(source, Asset):
+            declared.stream.SetInParent()
+            return Travelling(declared, source)
+        declared.media_type = source.media_type
+        declared.size_bytes = source.size_bytes
+        if Role.TEXT in source.roles and source.size_bytes <= min(INLINE_BYTES, self._inline_left):
+            self._inline_left -= source.size_bytes
+            declared.inline = b"".join([piece async for piece in source.chunks()])
+        elif digest := await self._put(number, source):
+            declared.digest = digest
+        else:
+            declared.stream.SetInParent()
+            return Travelling(declared, source.chunks())
+        return Travelling(declared)
+
+    async def _put(self, number: int, asset: Asset) -> str | None:
+        if not self._use_store:
+            return None
+        try:
+            stored = await self._store.put(
+                asset, progress=lambda sent, size: self._report(Uploading(number, sent, size))
+            )
+        except MethodUnknown:  # a provider server by itself: there is no store, so the bytes go with the call
+            self._use_store = False
+            return None
+        self._report(Uploaded(number, stored.digest, stored.size_bytes, stored.bytes_sent))
+        return stored.digest
+
+
+async def chunk_messages(inputs: Sequence[Travelling]) -> AsyncIterator[model_service_pb2.TransformRequest]:
+    """Give the messages that follow the header: the inputs that travel as chunks, one after another."""
+    for number, one in enumerate(inputs):
+        if one.chunks is not None:
+            async for chunk in _chunks(number, one.chunks):
+                yield model_service_pb2.TransformRequest(chunk=chunk)
+
+
+async def _chunks(number: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[transform_pb2.InputChunk]:
+    hasher = hashlib.sha256()
+    offset = 0
+    async for piece in pieces:
+        for start in range(0, len(piece), CHUNK_BYTES):
+            data = bytes(piece[start : start + CHUNK_BYTES])
+            hasher.update(data)
+            yield transform_pb2.InputChunk(input=number, offset_bytes=offset, data=data)
+            offset += len(data)
+    yield transform_pb2.InputChunk(input=number, offset_bytes=offset, last=True, sha256=hasher.digest())

@@ -1,0 +1,147 @@
+"""Synchronous twins of streams and models."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+from automarket.client import families, model
+from automarket.client.model import ModelHandle
+from automarket.sync.background import run
+from automarket.sync.twins import Twin, iterate, waits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from automarket.client.descriptors import ModelInfo
+    from automarket.client.events import Event
+    from automarket.client.results import Report
+    from automarket.client.stream import TransformStream as AsyncTransformStream
+
+OriginalT = TypeVar("OriginalT")
+HandleT = TypeVar("HandleT", bound=ModelHandle)
+ResultT = TypeVar("ResultT")
+P = ParamSpec("P")
+
+
+class TransformStream(Generic[ResultT]):
+    """A transform that runs while its events are read. Leaving the iteration, or the `with`, cancels it."""
+
+    def __init__(self, original: AsyncTransformStream[ResultT]) -> None:
+        self.original = original
+
+    def __iter__(self) -> Iterator[Event]:
+        """Give the events as they happen."""
+        return iterate(aiter(self.original))
+
+    def __enter__(self) -> Self:
+        """Give the stream itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Cancel the transform if it still runs."""
+        self.close()
+
+    def close(self) -> None:
+        """Cancel the transform if it still runs."""
+        run(self.original.aclose())
+
+    def result(self) -> ResultT:
+        """Run what is left of the transform and give its result.
+
+        Raises:
+            AutoMarketError: the transform failed.
+        """
+        return run(self.original.result())
+
+    @property
+    def request_id(self) -> str:
+        """The call's request_id, by which the provider's diagnostics know it."""
+        return self.original.request_id
+
+    @property
+    def report(self) -> Report:
+        """How it went so far."""
+        return self.original.report
+
+
+def streams(
+    method: Callable[Concatenate[OriginalT, P], AsyncTransformStream[ResultT]],
+) -> Callable[Concatenate[Twin[OriginalT], P], TransformStream[ResultT]]:
+    """Give a method that begins what the asynchronous one begins."""
+
+    @wraps(method)
+    def twin(self: Twin[OriginalT], *args: P.args, **kwargs: P.kwargs) -> TransformStream[ResultT]:
+        return TransformStream(method(self.original, *args, **kwargs))
+
+    return twin
+
+
+class _ModelTwin(Twin[HandleT]):
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.original.id
+
+    @property
+    def provider_id(self) -> str:
+        """The provider's id."""
+        return self.original.provider_id
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model's description."""
+        return self.original.info
+
+    def is_available(self) -> bool:
+        """Tell whether a call could be made now."""
+        return run(self.original.is_available())
+
+
+class Model(_ModelTwin[model.Model]):
+    """Any model: inputs in slot order or by slot name, options by name."""
+
+    stream = streams(model.Model.stream)
+    transform = waits(model.Model.transform)
+
+
+class SpeechToTextModel(_ModelTwin[families.SpeechToTextModel]):
+    """Writes down what is said."""
+
+    stream = streams(families.SpeechToTextModel.stream)
+    transform = waits(families.SpeechToTextModel.transform)
+
+
+class TextToSpeechModel(_ModelTwin[families.TextToSpeechModel]):
+    """Speaks text."""
+
+    stream = streams(families.TextToSpeechModel.stream)
+    transform = waits(families.TextToSpeechModel.transform)
+
+
+class VideoToAudioModel(_ModelTwin[families.VideoToAudioModel]):
+    """Takes the sound out of videos."""
+
+    stream = streams(families.VideoToAudioModel.stream)
+    transform = waits(families.VideoToAudioModel.transform)
+
+
+class AudioToAudioModel(_ModelTwin[families.AudioToAudioModel]):
+    """Converts, resamples, cuts or enhances sound."""
+
+    stream = streams(families.AudioToAudioModel.stream)
+    transform = waits(families.AudioToAudioModel.transform)
+
+
+class VideoToImageModel(_ModelTwin[families.VideoToImageModel]):
+    """Takes pictures out of videos."""
+
+    stream = streams(families.VideoToImageModel.stream)
+    transform = waits(families.VideoToImageModel.transform)
+
+
+class VideoCompositionModel(_ModelTwin[families.VideoCompositionModel]):
+    """Lays pictures and videos over a video."""
+
+    stream = streams(families.VideoCompositionModel.stream)
+    transform = waits(families.VideoCompositionModel.transform)

@@ -1,0 +1,104 @@
+"""Keyword options on their way into the contract's messages."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+import pytest
+from google.protobuf import json_format
+
+from automarket.client.options import Overlay, check_known, write_options
+from automarket.errors import OptionInvalid, OptionUnknown
+from automarket.media.info import AudioFormat, ImageFormat
+from automarket.v1.transform_pb2 import TransformHeader
+
+
+class Style(StrEnum):
+    PLAIN = "plain"
+
+
+def written(capability: str, **options) -> dict:
+    header = TransformHeader()
+    write_options(header, capability, options)
+    return json_format.MessageToDict(header, preserving_proto_field_name=True)
+
+
+def test_options_that_a_family_shares_are_typed_and_the_rest_is_the_models_own():
+    assert written("speech-to-text", language="en", temperature=0, beams=5) == {
+        "speech_to_text": {"language": "en", "temperature": 0.0},
+        "model_options": {"beams": 5.0},
+    }
+
+
+def test_options_that_are_none_are_left_out():
+    assert written("speech-to-text", language=None, beams=None) == {}
+
+
+def test_a_capability_without_typed_options_sends_all_as_the_models_own():
+    assert written("text-to-text", temperature=0.5) == {"model_options": {"temperature": 0.5}}
+
+
+def test_seconds_become_durations_and_formats_become_messages():
+    options = {"start": 1.5, "duration": dt.timedelta(seconds=2), "format": AudioFormat("wav", 16000, 1)}
+    assert written("video-to-audio", **options) == {
+        "audio_conversion": {
+            "start": "1.500s",
+            "duration": "2s",
+            "format": {"container": "wav", "sample_rate_hertz": 16000, "channels": 1},
+        }
+    }
+    assert written("video-to-image", times=[0, 1.25], format=ImageFormat(max_width=64))["video_to_image"] == {
+        "times": ["0s", "1.250s"],
+        "format": {"max_width": 64},
+    }
+
+
+def test_overlays_may_be_values_or_dictionaries():
+    same = {"x": 10, "start": "0.500s", "opacity": 0.5}
+    assert written("video-composition", overlays=[Overlay(x=10, start=0.5, opacity=0.5)])["video_composition"] == {
+        "overlays": [same]
+    }
+    assert written("video-composition", overlays=[{"x": 10.0, "start": 0.5, "opacity": 0.5}])["video_composition"] == {
+        "overlays": [same]
+    }
+
+
+def test_integers_that_a_double_cannot_hold_travel_as_text():
+    options = written("text-to-text", seed=2**60, small=2**53, nested={"list": [2**60, True, None, Style.PLAIN]})
+    assert options["model_options"] == {
+        "seed": str(2**60),
+        "small": float(2**53),
+        "nested": {"list": [str(2**60), True, None, "plain"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("capability", "options", "field"),
+    [
+        ("speech-to-text", {"language": 3}, "header.speech_to_text.language"),
+        ("text-to-speech", {"speed": "fast"}, "header.text_to_speech.speed"),
+        ("text-to-speech", {"format": "wav"}, "header.text_to_speech.format"),
+        ("text-to-speech", {"format": {"rate": 1}}, "header.text_to_speech.format.rate"),
+        ("video-to-image", {"times": 3}, "header.video_to_image.times"),
+        ("video-to-image", {"times": [1, "2"]}, "header.video_to_image.times[1]"),
+        ("video-to-image", {"count": 2.5}, "header.video_to_image.count"),
+        ("video-composition", {"overlays": [{}, {"x": "left"}]}, "header.video_composition.overlays[1].x"),
+        ("text-to-text", {"thing": {"deep": [object()]}}, "header.model_options.thing.deep[0]"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_names_the_field(capability, options, field):
+    with pytest.raises(OptionInvalid) as caught:
+        written(capability, **options)
+    assert list(caught.value.fields) == [field]
+
+
+def test_an_option_that_the_model_does_not_list_is_refused_with_the_nearest_one():
+    schema = {"properties": {"language": {}, "prompt": {}}}
+    check_known(["language"], schema)
+    check_known(["anything"], None)
+    check_known(["anything"], {**schema, "additionalProperties": True})
+    with pytest.raises(OptionUnknown, match="did you mean language"):
+        check_known(["langauge"], schema)
+    with pytest.raises(OptionUnknown, match="it takes: language, prompt"):
+        check_known(["zzz"], schema)
