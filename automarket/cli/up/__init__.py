@@ -1,0 +1,1 @@
+"""`automarket up`: one machine's mesh as child processes of one supervisor."""

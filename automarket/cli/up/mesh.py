@@ -1,0 +1,152 @@
+"""The processes of a mesh on one machine: what they are, in which order they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from automarket.cli.up.child import ChildSpec, ChildState, Surroundings
+from automarket.cli.up.known import write_known
+from automarket.cli.up.readiness import until_serving
+from automarket.cli.up.supervisor import Supervisor
+from automarket.client.mesh import connect
+from automarket.errors import UnavailableError
+from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from automarket.cli.up.child import ChildEvent
+    from automarket.cli.up.known import KnownProvider
+    from automarket.cli.up.layout import Layout
+    from automarket.client.descriptors import ModelInfo, ProviderInfo
+    from automarket.client.mesh import Mesh
+
+STORE, CONTROL, GATEWAY = "asset-store", "control", "gateway"
+REGISTER_SECONDS = 10.0
+GRACE_SECONDS = 8.0
+
+
+def child_of_provider(provider_id: str) -> str:
+    """Give the name of a provider's process."""
+    return f"provider-{provider_id}"
+
+
+def server_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """Give the command of a server of ours; -P keeps folders of the caller from being taken for ours."""
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+class LocalMesh:
+    """A mesh on this machine.
+
+    Args:
+        layout: its folders.
+        address: its public address.
+        providers: the providers of this machine; the available ones are started.
+    """
+
+    def __init__(self, layout: Layout, address: str, providers: Sequence[KnownProvider]) -> None:
+        self.layout = layout
+        self.address = address
+        self.providers = providers
+        self._started = [one.id for one in providers if one.available]
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Start all processes and wait until they take work; a provider that fails is reported and tried again.
+
+        Raises:
+            StateError: a process that nothing works without did not start.
+        """
+        write_known(self.layout.known_providers, self.providers)
+        await supervisor.start_essential([self._store(), self._control()])
+        providers = [self._provider(name) for name in self._started]
+        starting = asyncio.create_task(supervisor.start(providers))
+        try:
+            await supervisor.start_essential([self._gateway()])
+            events = await starting
+        finally:
+            starting.cancel()
+            await asyncio.wait({starting})
+        ready = {event.name for event in events if event.state == ChildState.READY}
+        await self._until_registered({name for name in self._started if child_of_provider(name) in ready})
+
+    async def stop(self, supervisor: Supervisor, grace: float = GRACE_SECONDS) -> None:
+        """Stop all processes, the door first: calls under way may finish as long as what they need is there."""
+        providers = [child_of_provider(name) for name in self._started]
+        await supervisor.stop([[GATEWAY], providers, [CONTROL, STORE]], grace)
+
+    async def describe(self) -> tuple[list[ProviderInfo], list[ModelInfo]]:
+        """Ask the mesh what it has."""
+        async with connect(self.address) as mesh:
+            return await mesh.providers(), await mesh.models()
+
+    async def _until_registered(self, wanted: set[str]) -> None:
+        """Wait until the mesh knows the providers, for a while: one that is slow turns up later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REGISTER_SECONDS), connect(self.address) as mesh:
+                while not await _registered(mesh, wanted):  # noqa: ASYNC110 - the gateway gives no event before it can
+                    await asyncio.sleep(0.05)
+
+    def _server(self, name: str, address: str, module: str, *arguments: str) -> ChildSpec:
+        return ChildSpec(name, server_command(module, "--listen", address, *arguments), partial(until_serving, address))
+
+    def _store(self) -> ChildSpec:
+        address = self.layout.socket(STORE)
+        return self._server(STORE, address, "asset_store", "--data-dir", str(self.layout.assets))
+
+    def _control(self) -> ChildSpec:
+        return self._server(
+            CONTROL,
+            self.layout.socket(CONTROL),
+            "gateway.control",
+            *("--routes", self.layout.socket("routes")),
+            *("--store", self.layout.socket(STORE)),
+            *("--content-directory", str(self.layout.assets / "content")),
+            *("--known-providers", str(self.layout.known_providers)),
+        )
+
+    def _gateway(self) -> ChildSpec:
+        return self._server(GATEWAY, self.address, "gateway.forwarder", "--routes", self.layout.socket("routes"))
+
+    def _provider(self, provider_id: str) -> ChildSpec:
+        address = self.layout.provider_socket(provider_id)
+        command = server_command(
+            "provider_servers.runtime",
+            provider_id,
+            *("--listen", address),
+            *("--registry", self.layout.socket(CONTROL)),
+        )
+        return ChildSpec(child_of_provider(provider_id), command, partial(until_serving, address))
+
+
+async def _registered(mesh: Mesh, wanted: set[str]) -> bool:
+    """Wait until the mesh knows the providers; False when it cannot say yet."""
+    try:
+        async with contextlib.aclosing(mesh.watch(include_models=False)) as changes:
+            async for change in changes:
+                if change.provider is not None and change.provider.instances:
+                    wanted.discard(change.provider.id)
+                if not wanted:
+                    return True
+    except UnavailableError:  # the gateway has not heard from control yet
+        pass
+    return not wanted
+
+
+@contextlib.asynccontextmanager
+async def supervised(layout: Layout, lock: int, report: Callable[[ChildEvent], None]) -> AsyncGenerator[Supervisor]:
+    """Give a supervisor whose children end when this process does, and hold the lock on the data folder until then."""
+    read_end, write_end = parent_pipe()
+    environment = os.environ | {PARENT_VARIABLE: str(read_end)}
+    surroundings = Surroundings(environment, layout.data_dir, layout.logs, (read_end, lock))
+    try:
+        async with Supervisor(surroundings, report) as supervisor:
+            yield supervisor
+    finally:
+        os.close(write_end)
+        os.close(read_end)
