@@ -29,7 +29,8 @@ _CLIENT_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_send_message_length", -1),
     # A server that restarts is reached again at once, not after the default of up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # In truth how long one attempt to connect may take; a busy or distant server needs more than 100 ms.
+    ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # Every channel has its own connection: one closing must not disturb another.
     ("grpc.use_local_subchannel_pool", 1),

@@ -1,56 +1,32 @@
 """What happens around every call that a server of the mesh takes: errors become statuses, and the call is seen.
 
-One interceptor for all four kinds of calls. It works inside the generators of streaming calls, since wrapping only the
-call itself would see none of their errors.
+One interceptor for all four kinds of calls. Streaming handlers, which are generators, are iterated here, in the task of
+the call: so their errors are seen, and a call that is cancelled closes its handler at once, wherever it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-import time
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from automarket.errors import AutoMarketError, CallCancelled, Code, DeadlineExceeded
-from automarket.rpc import metrics, telemetry
-from automarket.rpc.requests import RequestReader
-from automarket.rpc.status import DETAILS_KEY, from_rpc_error, to_status
+from automarket.errors import AutoMarketError, CallCancelled, Code, DeadlineExceeded, InternalFault, MethodUnknown
+from automarket.rpc import telemetry
+from automarket.rpc.record import CallRecord
+from automarket.rpc.requests import RequestReader, checked, refusing_garbage
+from automarket.rpc.status import BUG_MESSAGE, DETAILS_KEY, from_rpc_error, to_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
 log = logging.getLogger("automarket.rpc")
-
-_QUIET = ("/grpc.health.", "/grpc.reflection.")
-
-
-class _Outcome:
-    """How a call went, for logs and metrics."""
-
-    def __init__(self, method: str) -> None:
-        self.method = method
-        self.code = Code.OK
-        self.reason = ""
-        self.begin = time.monotonic()
-        metrics.active_calls.add(1, {"method": method})
-
-    def failed(self, code: Code, reason: str) -> None:
-        self.code, self.reason = code, reason
-
-    def close(self) -> None:
-        seconds = time.monotonic() - self.begin
-        attributes = {"method": self.method, "code": self.code.name}
-        metrics.active_calls.add(-1, {"method": self.method})
-        metrics.calls.add(1, attributes)
-        metrics.call_duration.record(seconds, attributes)
-        if not self.method.startswith(_QUIET):
-            extra: dict[str, Any] = {"method": self.method, "code": self.code.name, "ms": round(seconds * 1000, 1)}
-            log.info("call", extra=extra | ({"reason": self.reason} if self.reason else {}))
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -62,17 +38,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Wrap the handler of a call."""
-        handler: Any = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
+        found: Any = await continuation(handler_call_details)
+        handler = _UNKNOWN if found is None else found
+        record = CallRecord(handler_call_details.method, known=found is not None)
+        # gRPC calls the handler in this very task, so what is made current here is current there.
         telemetry.adopt(handler_call_details.invocation_metadata or ())
-        make = _HANDLERS[handler.request_streaming, handler.response_streaming]
-        wrap = _streaming if handler.response_streaming else _single
-        return make(
-            wrap(handler, method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
+        return _HANDLERS[handler.request_streaming, handler.response_streaming](
+            _served(handler, record),
+            request_deserializer=record.counting_in(refusing_garbage(handler.request_deserializer)),
+            response_serializer=record.counting_out(handler.response_serializer),
         )
 
 
@@ -84,69 +58,101 @@ _HANDLERS: dict[tuple[bool, bool], Any] = {
 }
 
 
-def _behavior(handler: Any) -> Any:
-    return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+async def _unknown(_requests: Any, _context: Any) -> None:
+    raise MethodUnknown("this server has no such method", hint="ask it by reflection which services it has")
 
 
-def _single(handler: Any, method: str) -> Any:
-    async def call(request: Any, context: Any) -> Any:
-        reader = RequestReader[Any](context) if handler.request_streaming else None
-        outcome = _Outcome(method)
-        try:
-            with telemetry.span(method.lstrip("/"), SpanKind.SERVER):
-                return await _behavior(handler)(reader or request, context)
-        except BaseException as error:
-            await _end(error, outcome, reader, context)
-            raise
-        finally:
-            outcome.close()
-
-    return call
+_UNKNOWN: Any = _HANDLERS[True, True](_unknown)
 
 
-def _streaming(handler: Any, method: str) -> Any:
-    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-        reader = RequestReader[Any](context) if handler.request_streaming else None
-        outcome = _Outcome(method)
-        # Not the current span: a generator may be closed from another context, where it could not be taken back.
-        with telemetry.detached_span(method.lstrip("/"), SpanKind.SERVER) as mark:
+def _served(handler: Any, record: CallRecord) -> Any:
+    behavior = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+    async def serve(request: Any, context: Any) -> Any:
+        with telemetry.span(record.method.lstrip("/"), SpanKind.SERVER), record:
+            reader = RequestReader[Any](context) if handler.request_streaming else None
             try:
-                async with aclosing(_behavior(handler)(reader or request, context)) as responses:
-                    async for response in responses:
-                        yield response
-            except BaseException as error:
-                mark(error)
-                await _end(error, outcome, reader, context)
-                raise
+                answer = behavior(reader or checked(request), context)
+                result = await (_send(answer, context) if handler.response_streaming else answer)
+                record.ended(_own_code(context))
+                return result  # noqa: TRY300 - the record is part of what may not fail
+            except BaseException as error:  # noqa: BLE001 - every one becomes a status, a log line and a metric
+                await _end(error, record, reader, context)
             finally:
                 if reader is not None:
                     reader.close()
-                outcome.close()
 
-    return call
+    return serve
 
 
-async def _end(error: BaseException, outcome: _Outcome, reader: RequestReader[Any] | None, context: Any) -> None:
-    """End a call that failed, with its status and details."""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        left = context.time_remaining()
-        late = left is not None and left <= 0
-        ended = DeadlineExceeded if late else CallCancelled
-        outcome.failed(ended.code, ended.reason)
+async def _send(answer: Any, context: Any) -> None:
+    """Send what a streaming handler gives. One that is no generator writes to the context itself."""
+    if inspect.isawaitable(answer):
+        await answer
         return
-    if isinstance(error, grpc.aio.AbortError):  # the handler has set its own status
-        outcome.failed(Code(context.code() or Code.UNKNOWN), "")
-        return
-    if isinstance(error, grpc.aio.AioRpcError):  # a call that the handler made itself
-        error = from_rpc_error(error)
-    if not isinstance(error, AutoMarketError):
-        log.error("unexpected error", exc_info=error, extra={"method": outcome.method})
+    async with aclosing(answer) as responses:
+        async for response in responses:
+            await context.write(response)
+
+
+async def _end(error: BaseException, record: CallRecord, reader: RequestReader[Any] | None, context: Any) -> NoReturn:
+    """End a call that failed, with its status and details where anybody is left to read them."""
+    if isinstance(error, grpc.aio.AbortError):  # the handler has sent a status of its own
+        record.ended(_own_code(context))
+        raise error
+    if _is_gone(error):
+        ended = DeadlineExceeded if _is_late(context) else CallCancelled
+        record.ended(ended.code, ended.reason)
+        if isinstance(error, grpc.aio.InternalError):  # gRPC would log it as a fault of ours
+            raise asyncio.CancelledError from error
+        raise error
+    mapped = _mapped(error, context)
+    record.ended(mapped.code, mapped.reason)
+    telemetry.mark_failed(trace.get_current_span(), mapped)
+    if isinstance(mapped, InternalFault):
+        log.error("a fault of the server's own", exc_info=error, extra={"method": record.method})
     if reader is not None:
         await reader.drain()
-    status = to_status(error)
-    outcome.failed(status.code, error.reason if isinstance(error, AutoMarketError) else "INTERNAL_FAULT")
-    context.set_trailing_metadata(((DETAILS_KEY, status.details),))
-    await context.abort(_GRPC_CODES[status.code], status.message)
+    status = to_status(mapped)
+    with suppress(grpc.aio.InternalError):  # the caller has gone meanwhile
+        await context.abort(_GRPC_CODES[status.code], status.message, ((DETAILS_KEY, status.details),))
+    raise asyncio.CancelledError
+
+
+def _is_gone(error: BaseException) -> bool:
+    """Tell whether the caller went away: the task is being cancelled, or gRPC could not send or read any more.
+
+    A CancelledError without that comes from something inside the handler: gRPC would send no status at all for it.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit | grpc.aio.InternalError)
+
+
+def _is_late(context: Any) -> bool:
+    left: float | None = context.time_remaining()
+    return left is not None and left < 0.01
+
+
+def _mapped(error: BaseException, context: Any) -> AutoMarketError:
+    if isinstance(error, AutoMarketError):
+        return error
+    if isinstance(error, grpc.aio.AioRpcError):  # a call that the handler made itself
+        return from_rpc_error(error)
+    if isinstance(error, asyncio.CancelledError):
+        return CallCancelled("the call was cancelled on the server")
+    if isinstance(error, TimeoutError) and _is_late(context):
+        return DeadlineExceeded("the deadline passed before the work was done")
+    if isinstance(error, NotImplementedError) and _own_code(context) == Code.UNIMPLEMENTED:
+        return MethodUnknown("this server does not offer that method")
+    return InternalFault(BUG_MESSAGE, metadata={"trace_id": telemetry.current_trace_id()})
+
+
+def _own_code(context: Any) -> Code:
+    """Give the code that the handler set itself, OK where it set none."""
+    code: grpc.StatusCode | None = context.code()
+    return Code(code.value[0]) if code else Code.OK
 
 
 _GRPC_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}

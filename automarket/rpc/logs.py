@@ -1,7 +1,7 @@
 """Structured logs on standard error: JSON lines, or plain lines on a terminal, each with its trace.
 
-Fields come through `extra=`: log.info("call", extra={"method": ..., "code": ...}). A field whose name says that it
-is secret is never written.
+Fields come through `extra=`: log.info("call", extra={"method": ..., "code": ...}). Secrets are hidden, see
+`automarket.rpc.secrets`.
 """
 
 from __future__ import annotations
@@ -9,27 +9,33 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 import time
 from typing import Any
 
+from automarket.rpc.secrets import hide_environment, scrub, scrubbed
 from automarket.rpc.telemetry import current_span_id, current_trace_id
 
 LEVEL_VARIABLE = "AUTOMARKET_LOG_LEVEL"
 
-_SECRET = re.compile(r"key|token|secret|password|authorization|credential|cookie", re.IGNORECASE)
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Give the fields that a log call added, secrets hidden."""
-    extra = {key: value for key, value in vars(record).items() if key not in _PLAIN}
-    return {key: "[hidden]" if _SECRET.search(key) else value for key, value in extra.items()}
+    return {key: scrubbed(key, value) for key, value in vars(record).items() if key not in _PLAIN}
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one JSON object."""
+    """Writes a record as one JSON object.
+
+    Args:
+        service: the name of the process.
+    """
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
@@ -37,15 +43,19 @@ class JsonFormatter(logging.Formatter):
         line = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
+            "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
-            **fields_of(record),
+            "message": scrub(record.getMessage()),
         }
         if trace_id := current_trace_id():
             line |= {"trace_id": trace_id, "span_id": current_span_id()}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+            line["exception"] = scrub(self.formatException(record.exc_info))
+        return json.dumps({**fields_of(record), **line}, default=_as_text, ensure_ascii=False)
+
+
+def _as_text(value: object) -> str:
+    return scrub(str(value))
 
 
 class PlainFormatter(logging.Formatter):
@@ -55,14 +65,16 @@ class PlainFormatter(logging.Formatter):
         """Give the line."""
         stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
         extra = " ".join(f"{key}={value}" for key, value in fields_of(record).items())
-        line = f"{stamp} {record.levelname.lower():<7} {record.name}: {record.getMessage()} {extra}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        trace = f" trace={trace_id}" if (trace_id := current_trace_id()) else ""
+        line = f"{stamp} {record.levelname.lower():<7} {record.name}: {record.getMessage()} {extra}".rstrip() + trace
+        return scrub(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
-def configure() -> None:
+def configure(service: str) -> None:
     """Send all logs of this process to standard error, from the level in AUTOMARKET_LOG_LEVEL (default info)."""
+    hide_environment()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainFormatter() if sys.stderr.isatty() else JsonFormatter())
+    handler.setFormatter(PlainFormatter() if sys.stderr.isatty() else JsonFormatter(service))
     level = os.environ.get(LEVEL_VARIABLE, "info").upper()
     logging.basicConfig(
         level=level if level in logging.getLevelNamesMapping() else "INFO", handlers=[handler], force=True

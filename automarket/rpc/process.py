@@ -7,11 +7,13 @@ however it ends. (Linux's parent-death signal follows the thread that started th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from automarket.errors import AutoMarketError
@@ -25,10 +27,12 @@ HARD_STOP_SECONDS = 5.0
 
 
 def parent_pipe() -> tuple[int, int]:
-    """Make the pipe: the read end goes to children (pass_fds and PARENT_VARIABLE), the write end stays here."""
-    read, write = os.pipe()
-    os.set_inheritable(read, True)
-    return read, write
+    """Make the pipe; its ends are inherited by nobody by themselves.
+
+    The read end goes to children, by `pass_fds` and its number in the variable PARENT_VARIABLE; the write end stays
+    here, open for as long as the children are to live.
+    """
+    return os.pipe()
 
 
 def run_server(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
@@ -37,7 +41,7 @@ def run_server(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> i
     Gives the exit code: 0, or 1 after an error, which is written to standard error in a sentence.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and media
-    logs.configure()
+    logs.configure(name)
     telemetry.configure(name)
     try:
         asyncio.run(_run(main))
@@ -54,14 +58,18 @@ async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    parent = os.environ.get(PARENT_VARIABLE)
+    # Taken out of the environment: the number means nothing to the processes that this one starts.
+    parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is not None:
         threading.Thread(target=_watch_parent, args=(int(parent), loop, stop), daemon=True).start()
     await main(stop)
 
 
 def _watch_parent(pipe: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Wait for the parent's end, ask for a graceful stop, and end the process if that takes too long."""
     while os.read(pipe, 1):
         pass
-    threading.Timer(HARD_STOP_SECONDS, os._exit, args=(1,)).start()
-    loop.call_soon_threadsafe(stop.set)
+    with contextlib.suppress(RuntimeError):  # the loop has been closed: the process is about to end
+        loop.call_soon_threadsafe(stop.set)
+    time.sleep(HARD_STOP_SECONDS)
+    os._exit(1)

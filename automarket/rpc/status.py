@@ -40,7 +40,15 @@ DETAILS_KEY = "grpc-status-details-bin"
 MAX_STATUS_BYTES = 4096
 MAX_MESSAGE_BYTES = 512
 MAX_LOG_BYTES = 2048
+MAX_INFO_BYTES = 1200
+MAX_KEY_BYTES = 128
 MAX_VALUE_BYTES = 256
+
+# What protobuf adds to a string or a small message, and to a detail with its type's name; rounded up.
+_FRAMING_BYTES = 12
+_ENVELOPE_BYTES = 64
+
+BUG_MESSAGE = "the server failed through a fault of its own; its log says more"
 
 _BY_CODE: dict[Code, type[AutoMarketError]] = {
     Code.CANCELLED: CallCancelled,
@@ -76,22 +84,26 @@ def clip(text: str, max_bytes: int) -> str:
 def to_status(error: BaseException) -> WireStatus:
     """Give the status of an error. What is not an AutoMarketError is a bug, whose text never leaves the process."""
     if not isinstance(error, AutoMarketError):
-        error = InternalFault("the server failed through a fault of its own; its log says more")
+        error = InternalFault(BUG_MESSAGE)
     message = clip(error.message, MAX_MESSAGE_BYTES)
     status = status_pb2.Status(code=error.code, message=message)
     for detail in _details(error):
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        status.details.append(packed)
-        if status.ByteSize() > MAX_STATUS_BYTES:
-            del status.details[-1]
+        _add(status, detail)
+    room = min(MAX_LOG_BYTES, MAX_STATUS_BYTES - status.ByteSize() - _ENVELOPE_BYTES)
+    if lines := clip_tail(error.log_lines, room):
+        _add(status, error_details_pb2.DebugInfo(stack_entries=lines))
     return WireStatus(error.code, message, status.SerializeToString())
 
 
+def _add(status: status_pb2.Status, detail: Message) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
 def _details(error: AutoMarketError) -> Iterable[Message]:
-    metadata = {clip(key, 64): clip(value, MAX_VALUE_BYTES) for key, value in error.metadata.items()}
-    metadata["retry"] = error.metadata.get("retry", error.retry)
-    yield error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata)
+    facts = {"retry": error.metadata.get("retry", error.retry), **error.metadata}
+    yield error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=dict(_within(MAX_INFO_BYTES, facts)))
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))
@@ -100,14 +112,19 @@ def _details(error: AutoMarketError) -> Iterable[Message]:
         link = error_details_pb2.Help.Link(description=clip(error.hint, MAX_MESSAGE_BYTES))
         yield error_details_pb2.Help(links=[link])
     if error.fields:
-        fields = list(error.fields.items())[:16]
         violation = error_details_pb2.BadRequest.FieldViolation
-        yield error_details_pb2.BadRequest(
-            field_violations=[violation(field=clip(f, 128), description=clip(d, MAX_VALUE_BYTES)) for f, d in fields]
-        )
-    if error.log_lines:
-        tail = clip_tail(error.log_lines, MAX_LOG_BYTES)
-        yield error_details_pb2.DebugInfo(stack_entries=tail)
+        fields = _within(MAX_INFO_BYTES, error.fields)
+        yield error_details_pb2.BadRequest(field_violations=[violation(field=f, description=d) for f, d in fields])
+
+
+def _within(max_bytes: int, pairs: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Give the first pairs that fit into so many bytes, each cut where it is too long."""
+    for key, value in pairs.items():
+        pair = clip(key, MAX_KEY_BYTES), clip(value, MAX_VALUE_BYTES)
+        max_bytes -= sum(len(text.encode()) for text in pair) + _FRAMING_BYTES
+        if max_bytes < 0:
+            return
+        yield pair
 
 
 def clip_tail(lines: Iterable[str], max_bytes: int) -> list[str]:
@@ -115,7 +132,7 @@ def clip_tail(lines: Iterable[str], max_bytes: int) -> list[str]:
     kept: list[str] = []
     for line in reversed(list(lines)):
         short = clip(line, MAX_VALUE_BYTES)
-        max_bytes -= len(short.encode())
+        max_bytes -= len(short.encode()) + _FRAMING_BYTES
         if max_bytes < 0:
             break
         kept.insert(0, short)

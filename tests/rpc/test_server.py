@@ -204,7 +204,7 @@ async def test_health_and_drain(short_dir):
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service="automarket.v1.ModelService")
         assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
-        await server.set_serving("automarket.v1.ModelService", serving=False)
+        server.set_serving("automarket.v1.ModelService", serving=False)
         assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
