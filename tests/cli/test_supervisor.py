@@ -128,6 +128,7 @@ async def test_a_cancelled_start_leaves_no_child_behind(tmp_path):
 
 SUPERVISE = """
 import asyncio, os, sys
+from pathlib import Path
 from automarket.cli.up.child import ChildSpec, Surroundings
 from automarket.cli.up.supervisor import Supervisor
 from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
