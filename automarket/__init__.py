@@ -14,7 +14,11 @@ used, so that importing the package costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# gRPC reads this when it is imported. It would tell a user's terminal about every connection that a server closes.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 if TYPE_CHECKING:
     from automarket import errors as errors
