@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from provider_servers.runtime.media_input import MediaInput
-
     from provider_servers.runtime.describe import Model
+    from provider_servers.runtime.media_input import MediaInput
 
 MAX_LOG_LINES = 200
 

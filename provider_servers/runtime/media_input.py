@@ -6,8 +6,9 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from automarket.errors import InputEmpty, InputTooLarge, MediaInvalid
 from automarket.media.probe import probe
+
+from automarket.errors import InputEmpty, InputTooLarge, MediaInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable

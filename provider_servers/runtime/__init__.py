@@ -1,0 +1,60 @@
+"""What every provider server shares. An author needs the names below and writes `models()` and `transform()`."""
+
+from automarket.assets.roles import Role
+from automarket.media.info import AudioFormat, ImageFormat
+from provider_servers.runtime.call import Call
+from provider_servers.runtime.describe import (
+    Availability,
+    Kind,
+    Model,
+    Output,
+    Pricing,
+    Provider,
+    ServiceState,
+    ServiceStatus,
+    Slot,
+)
+from provider_servers.runtime.events import (
+    Checkpoint,
+    Composition,
+    Event,
+    Media,
+    PlacedOverlay,
+    Progress,
+    Resolution,
+    Segment,
+    Started,
+    TextDelta,
+    TextResult,
+    Usage,
+    Word,
+)
+
+__all__ = [
+    "AudioFormat",
+    "Availability",
+    "Call",
+    "Checkpoint",
+    "Composition",
+    "Event",
+    "ImageFormat",
+    "Kind",
+    "Media",
+    "Model",
+    "Output",
+    "PlacedOverlay",
+    "Pricing",
+    "Progress",
+    "Provider",
+    "Resolution",
+    "Role",
+    "Segment",
+    "ServiceState",
+    "ServiceStatus",
+    "Slot",
+    "Started",
+    "TextDelta",
+    "TextResult",
+    "Usage",
+    "Word",
+]

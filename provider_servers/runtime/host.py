@@ -1,0 +1,31 @@
+"""What all calls of one provider server share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provider_servers.runtime.diagnostics import Diagnostics
+from provider_servers.runtime.places import Places
+from provider_servers.runtime.store import StoreLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provider_servers.runtime.describe import Provider
+
+
+class Host:
+    """One provider in one process.
+
+    Args:
+        provider: the author's provider.
+        instance_id: identity of this process in the mesh.
+        load_changed: called whenever a call begins, waits or ends.
+    """
+
+    def __init__(self, provider: Provider, instance_id: str, load_changed: Callable[[], None]) -> None:
+        self.provider = provider
+        self.instance_id = instance_id
+        self.store = StoreLink()
+        self.diagnostics = Diagnostics(instance_id)
+        self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)

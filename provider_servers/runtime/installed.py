@@ -1,0 +1,57 @@
+"""Which providers are installed: entry points of the group "automarket.providers", ours and third parties' alike."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from automarket.errors import ProviderUnknown
+from provider_servers.runtime.describe import Availability, Provider
+
+GROUP = "automarket.providers"
+
+
+def load(name: str) -> type[Provider]:
+    """Give the class of an installed provider, or of "module:Class".
+
+    Raises:
+        ProviderUnknown: nothing of that name is installed.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        installed = ", ".join(sorted(entry.name for entry in entry_points(group=GROUP)))
+        raise ProviderUnknown(f"no provider {name!r} is installed", hint=f"installed are {installed}")
+    return next(iter(found)).load()
+
+
+def describe_all() -> list[dict[str, Any]]:
+    """Describe every installed provider and whether it can run here; one whose code does not load is shown as such."""
+    return [_describe(entry.name) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
+
+
+def _describe(name: str) -> dict[str, Any]:
+    try:
+        provider = load(name)
+        availability = provider.availability()
+    except Exception as error:  # noqa: BLE001 - somebody else's code; whatever it raises is shown, not passed on
+        fault = f"{type(error).__name__}: {error}"
+        broken = Availability(available=False, reason=f"its code does not load ({fault})", hint="reinstall it")
+        return {"entry": name, "id": name, "kind": "local", "name": name, "aliases": []} | _availability(broken)
+    facts = {
+        "entry": name,
+        "id": provider.id,
+        "aliases": list(provider.aliases),
+        "name": provider.name,
+        "description": provider.description,
+        "version": provider.version,
+        "kind": str(provider.kind),
+    }
+    return facts | _availability(availability)
+
+
+def _availability(availability: Availability) -> dict[str, Any]:
+    return {"available": availability.available, "reason": availability.reason, "hint": availability.hint}

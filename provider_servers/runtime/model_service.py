@@ -1,0 +1,94 @@
+"""ModelService over an author's provider."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from automarket.errors import HeaderMissing, InputIncomplete, InvalidRequestError, RequestTooLarge
+from automarket.v1 import model_service_pb2 as pb
+from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
+from provider_servers.runtime.descriptors import model_to_proto
+from provider_servers.runtime.run import Run
+from provider_servers.runtime.targets import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable
+
+    from automarket.v1 import model_pb2, transform_pb2
+    from provider_servers.runtime.host import Host
+
+MAX_HEADER_BYTES = 3 * 1024 * 1024
+MAX_INPUTS = 256
+
+
+class ModelServicer(ModelServiceServicer):
+    """Runs the provider's models."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        """Describe a model."""
+        model, _ = resolve(self._host.provider, request.target, _metadata(context))
+        return pb.GetModelResponse(model=model_to_proto(model, self._host.provider))
+
+    async def Transform(self, request_iterator: Any, context: Any) -> AsyncGenerator[pb.TransformResponse]:
+        """Run a model over inputs that may be streamed."""
+        first: pb.TransformRequest | None = await anext(request_iterator, None)
+        if first is None or not first.HasField("header"):
+            raise HeaderMissing("the first message carries no header", hint="send target and header first")
+        run = self._run(first.target, first.header, request_iterator, context)
+        await context.send_initial_metadata(())
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                yield pb.TransformResponse(event=event)
+
+    async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncGenerator[pb.GenerateResponse]:
+        """Run a model over inputs that are all there."""
+        if not request.HasField("header"):
+            raise HeaderMissing("the request carries no header")
+        for number, one in enumerate(request.header.inputs):
+            if one.WhichOneof("source") == "stream":
+                message = f"input {number} says that it follows as chunks, and Generate takes none"
+                raise InputIncomplete(message, hint="use Transform", fields={f"header.inputs[{number}].stream": "no"})
+        run = self._run(request.target, request.header, _nothing(), context)
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                yield pb.GenerateResponse(event=event)
+
+    def _run(
+        self,
+        target: model_pb2.Target,
+        header: transform_pb2.TransformHeader,
+        requests: AsyncIterable[pb.TransformRequest],
+        context: Any,
+    ) -> Run:
+        _check(header)
+        model, capability = resolve(self._host.provider, target, _metadata(context))
+        left = context.time_remaining()
+        return Run(self._host, model, capability, header, requests=requests, seconds_left=left)
+
+
+def _check(header: transform_pb2.TransformHeader) -> None:
+    if header.ByteSize() > MAX_HEADER_BYTES:
+        message = f"the header is {header.ByteSize():,} bytes; at most {MAX_HEADER_BYTES:,} are allowed"
+        raise RequestTooLarge(message, hint="send large inputs by digest or as chunks", fields={"header": "too large"})
+    if len(header.inputs) > MAX_INPUTS:
+        raise InvalidRequestError(f"at most {MAX_INPUTS} inputs are allowed", fields={"header.inputs": "too many"})
+    try:
+        uuid.UUID(header.request_id)
+    except ValueError:
+        fields = {"header.request_id": "a UUID is required"}
+        raise InvalidRequestError("the header's request_id is not a UUID", fields=fields) from None
+
+
+def _metadata(context: Any) -> dict[str, str]:
+    pairs: Any = context.invocation_metadata() or ()
+    return {key: value for key, value in pairs if isinstance(value, str)}
+
+
+async def _nothing() -> AsyncGenerator[pb.TransformRequest]:
+    return
+    yield

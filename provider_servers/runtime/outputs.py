@@ -1,0 +1,175 @@
+"""Outputs of a call: text that adds up, media that is sent, digested, probed and stored while it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automarket.media.probe import probe
+
+from automarket.digests import digest_bytes, digest_file
+from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
+from automarket.media.wire import info_to_proto, to_duration
+from automarket.v1 import options_pb2, transform_pb2
+from provider_servers.runtime.events import Segment, TextDelta, TextResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from automarket.stored import Lineage
+    from provider_servers.runtime.call import Call
+    from provider_servers.runtime.events import Composition, Media, Resolution
+    from provider_servers.runtime.store import StoreLink
+
+log = logging.getLogger("automarket.provider")
+
+CHUNK_BYTES = 256 * 1024
+
+
+class TextOutput:
+    """The text output of a call: what segments and deltas add up to."""
+
+    def __init__(self, index: int, name: str, emit: Callable[[Any], Awaitable[None]]) -> None:
+        self._index = index
+        self._name = name
+        self._emit = emit
+        self._started = False
+        self._parts: list[str] = []
+        self._separator = ""
+        self._result = TextResult()
+
+    async def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            await self._emit(transform_pb2.OutputStarted(output=self._index, name=self._name, media_type="text/plain"))
+
+    async def add(self, event: Segment | TextDelta | TextResult) -> None:
+        """Take an event of the author and pass it on."""
+        await self._start()
+        if isinstance(event, TextResult):
+            self._result = event
+        elif isinstance(event, TextDelta):
+            self._parts.extend(event.tokens)
+            await self._emit(transform_pb2.TextDelta(output=self._index, tokens=event.tokens))
+        else:
+            self._separator = " "
+            self._parts.append(event.text)
+            await self._emit(_segment(event, self._index))
+
+    async def finish(self, store: StoreLink, lineage: Lineage | None) -> None:
+        """Say that the text is complete; with a lineage it is stored."""
+        text = self._result.text
+        data = (self._separator.join(self._parts) if text is None else text).encode()
+        finished = transform_pb2.OutputFinished(
+            output=self._index,
+            digest=digest_bytes(data),
+            size_bytes=len(data),
+            language=self._result.language,
+            confidence=self._result.confidence,
+        )
+        if lineage is not None and data:
+            await store.client.put(data, lineage=lineage)
+            finished.stored = True
+        await self._emit(finished)
+
+
+def _segment(event: Segment, index: int) -> transform_pb2.Segment:
+    return transform_pb2.Segment(
+        output=index,
+        start=to_duration(event.start),
+        end=to_duration(event.end),
+        text=event.text,
+        confidence=event.confidence,
+        words=[
+            transform_pb2.Word(
+                start=to_duration(word.start), end=to_duration(word.end), text=word.text, confidence=word.confidence
+            )
+            for word in event.words
+        ],
+    )
+
+
+async def send_media(
+    media: Media,
+    index: int,
+    call: Call,
+    emit: Callable[[Any], Awaitable[None]],
+    *,
+    store: StoreLink | None,
+    lineage: Lineage,
+) -> None:
+    """Send one media output in chunks, keep it in the store when there is one, and say that it is complete."""
+    await emit(transform_pb2.OutputStarted(output=index, name=media.name, media_type=media.media_type))
+    file = media.source if isinstance(media.source, Path) else call.workdir / f"output-{index}"
+    offset = 0
+    async with aclosing(_pieces(media, file)) as pieces:
+        async for piece in pieces:
+            await emit(transform_pb2.OutputChunk(output=index, offset_bytes=offset, data=piece))
+            offset += len(piece)
+    if not offset:
+        raise BackendFailed(f"output {media.name!r} came out empty", metadata={"phase": "running"})
+    finished = transform_pb2.OutputFinished(output=index, size_bytes=offset)
+    kept = await _keep(file, store, lineage)
+    finished.digest = kept or await asyncio.to_thread(digest_file, file)
+    finished.stored = kept is not None
+    finished.media_info.CopyFrom(info_to_proto(media.info or await probe(file)))
+    if media.composition is not None:
+        finished.video_composition.CopyFrom(_composition(media.composition))
+    await emit(finished)
+
+
+async def _keep(file: Path, store: StoreLink | None, lineage: Lineage) -> str | None:
+    """Put an output into the store and give its digest. The caller has the bytes: a full store fails no call."""
+    if store is None or not store.there:
+        return None
+    try:
+        stored = await store.client.put(file, lineage=lineage)
+    except (ExhaustedError, UnavailableError) as error:
+        log.warning("an output could not be stored", extra={"reason": error.reason})
+        return None
+    return stored.digest
+
+
+async def _pieces(media: Media, file: Path) -> AsyncGenerator[bytes]:
+    """Give the output in chunks of at most CHUNK_BYTES; what is being made is written to `file` on the way."""
+    if isinstance(media.source, Path):
+        with file.open("rb") as source:
+            while piece := await asyncio.to_thread(source.read, CHUNK_BYTES):
+                yield piece
+        return
+    with file.open("wb") as copy:
+        async for made in media.source:
+            await asyncio.to_thread(copy.write, made)
+            for begin in range(0, len(made), CHUNK_BYTES):
+                yield made[begin : begin + CHUNK_BYTES]
+
+
+def _composition(facts: Composition) -> options_pb2.VideoComposition:
+    overlays = [
+        options_pb2.PlacedOverlay(
+            index=one.index,
+            start_time=to_duration(one.start),
+            duration=to_duration(one.duration),
+            x=one.x,
+            y=one.y,
+            final_size=_resolution(one.size),
+        )
+        for one in facts.overlays
+    ]
+    return options_pb2.VideoComposition(
+        duration=to_duration(facts.duration),
+        resolution=_resolution(facts.resolution),
+        aspect_ratio=facts.aspect_ratio,
+        frame_rate=facts.frame_rate,
+        base_video_info=options_pb2.BaseVideoInfo(
+            duration=to_duration(facts.base_duration), resolution=_resolution(facts.base_resolution)
+        ),
+        overlay_info=options_pb2.OverlayInfo(count=len(overlays), overlays=overlays),
+    )
+
+
+def _resolution(size: Resolution) -> options_pb2.Resolution:
+    return options_pb2.Resolution(width=size.width, height=size.height)

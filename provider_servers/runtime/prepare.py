@@ -1,0 +1,225 @@
+"""From the header's inputs to the inputs that an author sees: slots filled, roles checked, media cast.
+
+Who casts: an asset is cast by the store, next to its bytes, and the result is kept; what comes as chunks is cast here
+as it flows.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from automarket.assets.formats import detect
+from automarket.media.cast import cast_stream
+
+from automarket.assets.roles import Role, reachable
+from automarket.errors import ChunkTooLarge, InputEmpty, InputIncomplete, InputTooLarge, InputUnsuitable
+from automarket.media.info import CastSpec
+from automarket.media.wire import spec_to_proto, to_duration
+from automarket.v1 import media_pb2
+from provider_servers.runtime.media_input import MediaInput
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from automarket.v1 import transform_pb2
+    from provider_servers.runtime.describe import Model, Slot
+    from provider_servers.runtime.store import StoreLink
+
+MAX_INLINE_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
+
+
+def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model) -> list[Slot]:
+    """Give the slot of each input: the one it names, else the next in order.
+
+    Raises:
+        InputUnsuitable: a slot does not exist or is filled twice, or there are more inputs than slots.
+        InputIncomplete: a required slot is not filled.
+    """
+    slots = {slot.name: slot for slot in model.inputs}
+    filled: list[Slot] = []
+    for number, one in enumerate(inputs):
+        field_name = f"header.inputs[{number}].slot"
+        free = [slot for slot in model.inputs if slot.repeated or slot not in filled]
+        if one.slot and one.slot not in slots:
+            names = ", ".join(slots)
+            message = f"model {model.id} has no input slot {one.slot!r}"
+            raise InputUnsuitable(message, hint=f"it has {names}", fields={field_name: "unknown slot"})
+        if not free:
+            message = f"model {model.id} takes {len(slots)} inputs; {len(inputs)} were given"
+            raise InputUnsuitable(message, fields={field_name: "no slot is left"})
+        slot = slots[one.slot] if one.slot else free[0]
+        if slot not in free:
+            raise InputUnsuitable(f"slot {slot.name!r} takes one input", fields={field_name: "filled twice"})
+        if slot.max_count is not None and filled.count(slot) >= slot.max_count:
+            raise InputTooLarge(f"slot {slot.name!r} takes at most {slot.max_count}", fields={field_name: "too many"})
+        filled.append(slot)
+    for slot in model.inputs:
+        if not slot.optional and slot not in filled:
+            message = f"model {model.id} needs an input for slot {slot.name!r} ({slot.role})"
+            raise InputIncomplete(message, fields={"header.inputs": f"slot {slot.name!r} is missing"})
+    return filled
+
+
+def cast_spec(slot: Slot) -> CastSpec | None:
+    """Give what media has to be cast to for a slot; None for slots that take every form of their role."""
+    if slot.role in (Role.AUDIO, Role.SPEECH) and slot.audio is not None:
+        return CastSpec(slot.role, audio=slot.audio)
+    if slot.role == Role.IMAGE and slot.image is not None:
+        return CastSpec(slot.role, image=slot.image)
+    return None
+
+
+def check_role(roles: Iterable[Role], slot: Slot, number: int, *, what: str) -> None:
+    """Check that something that plays `roles` can play the slot's.
+
+    Raises:
+        InputUnsuitable: saying what it plays and what was needed.
+    """
+    plays = sorted(roles)
+    if not any(slot.role in reachable(role) for role in plays):
+        message = f"input {number} ({what}) plays {', '.join(plays) or 'no role'}; slot {slot.name!r} needs {slot.role}"
+        raise InputUnsuitable(message, fields={f"header.inputs[{number}]": f"cannot play {slot.role}"})
+
+
+@dataclass(slots=True)
+class Preparer:
+    """Prepares the inputs of one call.
+
+    Attributes:
+        store: the asset store.
+        workdir: the call's own folder.
+        keep: the caller wants inputs that came as chunks or inline kept in the store.
+        casts: what was cast, in the order in which it was done.
+        seconds: time spent on casting by the store.
+    """
+
+    store: StoreLink
+    workdir: Path
+    keep: bool = False
+    casts: list[media_pb2.CastRecord] = field(default_factory=list[media_pb2.CastRecord])
+    seconds: float = 0.0
+
+    async def prepare(
+        self,
+        number: int,
+        given: transform_pb2.Input,
+        slot: Slot,
+        stream: Callable[[int], AsyncGenerator[bytes]],
+    ) -> MediaInput:
+        """Give one input as the author sees it."""
+        kind = given.WhichOneof("source")
+        if kind == "digest":
+            return await self._by_digest(number, given.digest, slot)
+        if kind == "stream":
+            return self._flowing(number, given, slot, lambda: stream(number))
+        if kind == "inline":
+            if len(given.inline) > MAX_INLINE_BYTES:
+                message = f"input {number} is {len(given.inline):,} bytes inline; at most {MAX_INLINE_BYTES:,} are"
+                hint = "upload it and send its digest, or send it as chunks"
+                raise ChunkTooLarge(message, hint=hint, fields={f"header.inputs[{number}].inline": "too long"})
+            data = given.inline
+            return self._flowing(number, given, slot, lambda: _once(data))
+        message = f"input {number} has no source: neither digest, inline nor stream"
+        raise InputIncomplete(message, fields={f"header.inputs[{number}].source": "required"})
+
+    async def _by_digest(self, number: int, digest: str, slot: Slot) -> MediaInput:
+        client = self.store.client
+        asset = await client.stat(digest)
+        check_role(asset.roles, slot, number, what=asset.media_type)
+        spec = cast_spec(slot)
+        if spec is None and slot.role not in asset.roles:
+            spec = CastSpec(slot.role)
+        if spec is not None:
+            begin = time.monotonic()
+            result = await client.cast(digest, spec)
+            self.seconds += time.monotonic() - begin
+            if result.asset.digest != digest:
+                self.casts.append(
+                    media_pb2.CastRecord(
+                        source_digest=digest,
+                        digest=result.asset.digest,
+                        spec=spec_to_proto(spec),
+                        cached=result.cached,
+                        elapsed=to_duration(result.elapsed),
+                        slot=slot.name,
+                    )
+                )
+            asset = result.asset
+        length = asset.media_info.duration if asset.media_info else None
+        if slot.max_seconds is not None and length is not None and length > slot.max_seconds:
+            message = f"input {number} plays {length:.0f} s; slot {slot.name!r} takes {slot.max_seconds:.0f} s"
+            raise InputTooLarge(message, fields={f"header.inputs[{number}]": "too long"})
+        file = await self.store.fetch(asset.digest, self.workdir)
+        return MediaInput(slot, media_type=asset.media_type, digest=digest, file=file)
+
+    def _flowing(
+        self,
+        number: int,
+        given: transform_pb2.Input,
+        slot: Slot,
+        source: Callable[[], AsyncGenerator[bytes]],
+    ) -> MediaInput:
+        spec = cast_spec(slot)
+        container = spec.audio.container if spec and spec.audio else spec.image.container if spec and spec.image else ""
+        media_type = f"{'image' if slot.role == Role.IMAGE else 'audio'}/{container}" if container else given.media_type
+
+        async def checked() -> AsyncGenerator[bytes]:
+            async with aclosing(self._kept(number, source())) as pieces:
+                head = await _head(pieces)
+                if not head:
+                    raise InputEmpty(f"input {number} is empty", fields={f"header.inputs[{number}]": "empty"})
+                found = detect(head)
+                if found is None:
+                    message = f"input {number} is of no known format; slot {slot.name!r} needs {slot.role}"
+                    raise InputUnsuitable(message, fields={f"header.inputs[{number}]": "unknown format"})
+                check_role(found.roles, slot, number, what=found.media_type)
+                wanted = spec if spec or slot.role in found.roles else CastSpec(slot.role)
+                flow = _chain(head, pieces)
+                if wanted is not None:
+                    self.casts.append(media_pb2.CastRecord(spec=spec_to_proto(wanted), slot=slot.name))
+                    flow = cast_stream(flow, wanted)
+                async for piece in flow:
+                    yield piece
+
+        spool = self.workdir / f"input-{number}"
+        return MediaInput(slot, media_type=media_type, source=checked, spool=spool)
+
+    async def _kept(self, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        """Pass pieces on; when inputs are to be kept, the store gets them in the end."""
+        if not self.keep:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+            return
+        copy = self.workdir / f"keep-{number}"
+        with copy.open("wb") as file:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    file.write(piece)
+                    yield piece
+        await self.store.client.put(copy)
+
+
+async def _once(data: bytes) -> AsyncGenerator[bytes]:
+    yield data
+
+
+async def _head(pieces: AsyncGenerator[bytes]) -> bytes:
+    """Take the first bytes, enough to tell what it is; one live chunk may be all there is for now."""
+    head = b""
+    async for piece in pieces:
+        head += piece
+        if len(head) >= HEAD_BYTES or detect(head) is not None:
+            break
+    return head
+
+
+async def _chain(head: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield head
+    async for piece in pieces:
+        yield piece

@@ -1,0 +1,87 @@
+"""MediaProviderService over an author's provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+from jsonschema import Draft202012Validator
+
+from automarket.errors import ProviderUnknown, SettingInvalid, SettingUnknown
+from automarket.v1 import media_provider_service_pb2 as pb
+from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
+from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto, status_to_proto
+from provider_servers.runtime.options import object_schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from provider_servers.runtime.host import Host
+
+
+class ProviderServicer(MediaProviderServiceServicer):
+    """Describes, configures and drives the provider."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._provider = host.provider
+        self._settings: dict[str, Any] = {}
+
+    def _check_name(self, name: str) -> None:
+        if name not in ("", self._provider.id, *self._provider.aliases):
+            raise ProviderUnknown(f"this is provider {self._provider.id}, not {name!r}")
+
+    async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
+        """Describe the provider."""
+        self._check_name(request.provider_id)
+        return pb.GetProviderResponse(provider=provider_to_proto(self._provider))
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        """List the models."""
+        self._check_name(request.provider_id)
+        models = [model_to_proto(model, self._provider) for model in self._provider.models()]
+        return pb.ListModelsResponse(models=models)
+
+    async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
+        """Check and take settings; their values are never given back."""
+        self._check_name(request.provider_id)
+        settings: dict[str, Any] = json_format.MessageToDict(request.settings)
+        schema = self._provider.settings_schema
+        for name in settings.keys() - schema.keys():
+            takes = ", ".join(sorted(schema)) or "no settings"
+            message = f"provider {self._provider.id} has no setting {name!r}"
+            raise SettingUnknown(message, hint=f"it takes {takes}", fields={f"settings.{name}": "unknown"})
+        errors: Any = Draft202012Validator(object_schema(schema)).iter_errors(settings)  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
+        # The validator's own message would repeat the value, which may be a secret.
+        faults = {f"settings.{error.absolute_path[0]}": f"breaks the rule {error.validator!r}" for error in errors}
+        if faults:
+            raise SettingInvalid(f"{next(iter(faults))} is not valid", fields=faults)
+        changed = [name for name, value in settings.items() if self._settings.get(name) != value]
+        self._provider.configure(settings)
+        self._settings |= settings
+        return pb.ConfigureResponse(changed=sorted(changed), instance_count=1)
+
+    async def StartService(
+        self, request: pb.StartServiceRequest, context: Any
+    ) -> AsyncGenerator[pb.StartServiceResponse]:
+        """Start the backend and stream its states."""
+        self._check_name(request.provider_id)
+        async for status in self._provider.start_service():
+            yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=status_to_proto(status))
+
+    async def StopService(self, request: pb.StopServiceRequest, context: Any) -> pb.StopServiceResponse:
+        """Stop the backend."""
+        self._check_name(request.provider_id)
+        return pb.StopServiceResponse(status=status_to_proto(await self._provider.stop_service()))
+
+    async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
+        """Say how the backend is."""
+        self._check_name(request.provider_id)
+        status = status_to_proto(await self._provider.service_status())
+        shown = pb.InstanceStatus(instance_id=self._host.instance_id, status=status)
+        return pb.GetServiceStatusResponse(status=status, instances=[shown])
+
+    async def GetDiagnostics(self, request: pb.GetDiagnosticsRequest, context: Any) -> pb.GetDiagnosticsResponse:
+        """Give what is known of a recent call."""
+        self._check_name(request.provider_id)
+        return self._host.diagnostics.answer(request.request_id)

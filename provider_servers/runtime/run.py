@@ -1,0 +1,273 @@
+"""One run of a model: from the header to the numbered events.
+
+The author's generator runs in a task of its own and its events wait in a short queue for the caller, so that silence
+can be noticed and a cancel takes everything down at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automarket.media.wire import to_duration
+from automarket.rpc.telemetry import span
+from automarket.stored import Lineage
+from automarket.v1 import transform_pb2
+from provider_servers.runtime.call import Call
+from provider_servers.runtime.events import (
+    Checkpoint,
+    Media,
+    Progress,
+    Segment,
+    Started,
+    TextDelta,
+    TextResult,
+    Usage,
+)
+from provider_servers.runtime.options import read_options
+from provider_servers.runtime.outputs import TextOutput, send_media
+from provider_servers.runtime.prepare import Preparer, fill_slots
+from provider_servers.runtime.receive import InputStreams
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable
+
+    from automarket.v1 import model_service_pb2
+    from provider_servers.runtime.describe import Model
+    from provider_servers.runtime.events import Event
+    from provider_servers.runtime.host import Host
+
+SILENCE_SECONDS = 15.0
+
+
+class Run:
+    """One call of a model.
+
+    Args:
+        host: the server that it runs in.
+        model: the model.
+        capability: what it is asked for as.
+        header: what to do.
+        requests: the chunks; empty for Generate.
+        seconds_left: until the caller's deadline, or None.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        model: Model,
+        capability: str,
+        header: transform_pb2.TransformHeader,
+        *,
+        requests: AsyncIterable[model_service_pb2.TransformRequest],
+        seconds_left: float | None,
+    ) -> None:
+        self._host = host
+        self._model = model
+        self._header = header
+        self._slots = fill_slots(header.inputs, model)
+        deadline = None if seconds_left is None else time.monotonic() + seconds_left
+        options = read_options(header, model)
+        workdir = Path(tempfile.mkdtemp(prefix="automarket-call-"))
+        self._call = Call(model, capability, options, header.request_id, workdir, deadline_at=deadline)
+        self._preparer = Preparer(host.store, workdir, keep=header.HasField("store") and header.store)
+        self._streams = InputStreams(requests, header.inputs)
+        self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
+        self._sequence = 0
+        self._accepted = False
+        self._phase = "running"
+        self._outputs = 0
+        self._text: TextOutput | None = None
+        self._stages: list[tuple[str, float]] = []
+
+    async def events(self) -> AsyncGenerator[transform_pb2.TransformEvent]:
+        """Give the events; the last one is `finished`.
+
+        Raises:
+            AutoMarketError: the call failed.
+        """
+        record = self._host.diagnostics.begin(self._header.request_id, self._call.log_lines)
+        working = asyncio.create_task(self._work())
+        try:
+            while (payload := await self._next(working)) is not None:
+                if not self._accepted and not _waits(payload):
+                    self._accepted = True
+                    yield self._numbered(self._acceptance())
+                yield self._numbered(payload)
+            await working
+            yield self._numbered(self._finished())
+            record.finish(None)
+        except BaseException as error:
+            record.finish(error)
+            raise
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
+
+    async def _next(self, working: asyncio.Task[None]) -> Any:
+        """Give the next event, a sign of life after long silence, or None when the work has ended."""
+        getting = asyncio.ensure_future(self._events.get())
+        try:
+            await asyncio.wait({getting, working}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+            if working.done():
+                return None if self._events.empty() else self._events.get_nowait()
+            return transform_pb2.Progress(phase=self._phase)
+        finally:
+            getting.cancel()
+
+    def _numbered(self, payload: Any) -> transform_pb2.TransformEvent:
+        self._sequence += 1
+        event = transform_pb2.TransformEvent(sequence=self._sequence, **{_FIELDS[type(payload)]: payload})
+        event.event_time.GetCurrentTime()
+        return event
+
+    def _acceptance(self) -> transform_pb2.Accepted:
+        return transform_pb2.Accepted(
+            provider_id=self._host.provider.id,
+            instance_id=self._host.instance_id,
+            model_id=self._model.id,
+            casts=self._preparer.casts,
+        )
+
+    def _finished(self) -> transform_pb2.Finished:
+        timings = [
+            transform_pb2.StageTiming(stage=stage, elapsed=to_duration(seconds)) for stage, seconds in self._stages
+        ]
+        return transform_pb2.Finished(stages=timings)
+
+    # --- the work, in a task of its own ---
+
+    async def _work(self) -> None:
+        """Wait for a place, prepare the inputs and run the author's code while the request stream is taken apart."""
+        begin = time.monotonic()
+        pumping = asyncio.create_task(self._streams.pump())
+        try:
+            async with self._host.places.place(self._report_line):
+                self._mark("queued", begin)
+                await self._guarded(self._serve(), pumping)
+        finally:
+            pumping.cancel()
+            await asyncio.gather(pumping, return_exceptions=True)
+
+    async def _guarded(self, work: Any, pumping: asyncio.Task[None]) -> None:
+        """Run the work; a fault in the request stream ends it at once."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, pumping}, return_when=asyncio.FIRST_COMPLETED)
+            if pumping.done() and not task.done():
+                pumping.result()
+            await task
+            if pumping.done():
+                pumping.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        self._phase = "casting"
+        begin = time.monotonic()
+        for number, (given, slot) in enumerate(zip(self._header.inputs, self._slots, strict=True)):
+            prepared = await self._preparer.prepare(number, given, slot, self._streams.read)
+            self._call.slots.setdefault(slot.name, []).append(prepared)
+        if self._preparer.casts:
+            self._mark("casting", begin)
+        self._phase = "running"
+        begin = time.monotonic()
+        with span("transform", provider=self._host.provider.id, model=self._model.id):
+            async with aclosing(self._author()) as events:
+                async for event in events:
+                    await self._handle(event)
+        if self._text is not None:
+            lineage = self._lineage() if self._preparer.keep else None
+            await self._text.finish(self._host.store, lineage)
+        self._mark("running", begin)
+
+    def _author(self) -> AsyncGenerator[Event]:
+        generator: Any = self._host.provider.transform(self._call)
+        return generator
+
+    async def _handle(self, event: Event) -> None:
+        if isinstance(event, Media):
+            keep = self._host.store if not self._header.HasField("store") or self._header.store else None
+            index = self._outputs
+            self._outputs += 1
+            await send_media(event, index, self._call, self._emit, store=keep, lineage=self._lineage())
+        elif isinstance(event, Segment | TextDelta | TextResult):
+            if self._text is None:
+                self._text = TextOutput(self._outputs, self._model.outputs[0].name, self._emit)
+                self._outputs += 1
+            await self._text.add(event)
+        elif isinstance(event, Started):
+            await self._emit(transform_pb2.Progress(phase="running"))
+        elif isinstance(event, Progress):
+            self._phase = event.phase
+            await self._emit(transform_pb2.Progress(phase=event.phase, fraction=event.fraction, message=event.message))
+        elif isinstance(event, Usage):
+            await self._emit(_usage(event))
+        else:
+            await self._emit(transform_pb2.Checkpoint(state=_checked(event)))
+
+    async def _emit(self, payload: Any) -> None:
+        await self._events.put(payload)
+
+    def _report_line(self, ahead: int) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            message = f"queued, {ahead} ahead"
+            self._events.put_nowait(transform_pb2.Progress(phase="queued", message=message))
+
+    def _mark(self, stage: str, begin: float) -> None:
+        self._stages.append((stage, time.monotonic() - begin))
+
+    def _lineage(self) -> Lineage:
+        return Lineage(
+            operation=self._call.capability,
+            parents=tuple(one.digest for inputs in self._call.slots.values() for one in inputs if one.digest),
+            provider=self._host.provider.id,
+            model=self._model.id,
+            request_id=self._call.request_id,
+        )
+
+
+_FIELDS: dict[type, str] = {
+    transform_pb2.Accepted: "accepted",
+    transform_pb2.Progress: "progress",
+    transform_pb2.OutputStarted: "output_started",
+    transform_pb2.OutputChunk: "output_chunk",
+    transform_pb2.TextDelta: "text_delta",
+    transform_pb2.Segment: "segment",
+    transform_pb2.OutputFinished: "output_finished",
+    transform_pb2.Usage: "usage",
+    transform_pb2.Checkpoint: "checkpoint",
+    transform_pb2.Finished: "finished",
+}
+
+
+def _waits(payload: Any) -> bool:
+    """Tell whether an event only says that the work has not begun."""
+    return isinstance(payload, transform_pb2.Progress) and payload.phase in ("queued", "casting")
+
+
+def _usage(event: Usage) -> transform_pb2.Usage:
+    return transform_pb2.Usage(
+        unit=event.unit,
+        input_units=event.input_units,
+        output_units=event.output_units,
+        cost=event.cost,
+        currency=event.currency,
+    )
+
+
+def _checked(event: Checkpoint) -> bytes:
+    if len(event.state) > 64 * 1024:
+        message = "a checkpoint is at most 64 KiB"
+        raise ValueError(message)
+    return event.state

@@ -1,0 +1,132 @@
+"""Serving a provider: the one call that a provider's process makes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from automarket.rpc.channel import is_local
+from automarket.rpc.process import run_server
+from automarket.rpc.server import RpcServer
+from automarket.v1 import endpoint_pb2, registry_service_pb2
+from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
+from automarket.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
+from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto
+from provider_servers.runtime.host import Host
+from provider_servers.runtime.model_service import ModelServicer
+from provider_servers.runtime.provider_service import ProviderServicer
+from provider_servers.runtime.registration import Registration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provider_servers.runtime.describe import Provider
+    from provider_servers.runtime.settings import ProviderServerSettings
+
+SERVICES = ("automarket.v1.MediaProviderService", "automarket.v1.ModelService")
+
+
+class ProviderServer:
+    """One provider, served on some addresses and registered with some gateways."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        listen: Sequence[str],
+        registries: Sequence[str] = (),
+        *,
+        instance_id: str = "",
+        allow_network: bool = False,
+    ) -> None:
+        self._provider = provider
+        self._generation = int(time.time() * 1000)
+        self._addresses: list[str] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._host = Host(provider, instance_id or f"{provider.id}-{uuid.uuid4().hex[:8]}", self._load_changed)
+        self._server = RpcServer(listen, SERVICES, allow_network=allow_network)
+        add_ModelServiceServicer_to_server(ModelServicer(self._host), self._server.grpc)
+        add_MediaProviderServiceServicer_to_server(ProviderServicer(self._host), self._server.grpc)
+        self._registrations = [
+            Registration(address, self._describe, self._load, self._confirmed) for address in registries
+        ]
+
+    async def start(self) -> list[str]:
+        """Open the provider, serve and register; give the addresses."""
+        await self._provider.open()
+        self._addresses = await self._server.start()
+        self._tasks = [asyncio.create_task(one.run()) for one in self._registrations]
+        return self._addresses
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Wait until the event is set, or until a registry refuses this server for good, which is raised."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            stopping.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls, let those under way finish, leave the mesh, close the provider."""
+        joined = (one for one, task in zip(self._registrations, self._tasks, strict=False) if not task.done())
+        await asyncio.gather(*(one.say_goodbye() for one in joined))
+        await self._server.drain(grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._host.store.close()
+        await self._provider.close()
+
+    def _load_changed(self) -> None:
+        for registration in self._registrations:
+            registration.load_changed()
+
+    def _load(self) -> registry_service_pb2.InstanceLoad:
+        places = self._host.places
+        return registry_service_pb2.InstanceLoad(active_calls=places.active, queued_calls=places.queued)
+
+    async def _confirmed(self, confirmed: registry_service_pb2.RegistrationConfirmed) -> None:
+        await self._host.store.point_to(confirmed.asset_store)
+
+    def _describe(self) -> registry_service_pb2.Registration:
+        return registry_service_pb2.Registration(
+            instance_id=self._host.instance_id,
+            generation=self._generation,
+            endpoints=[_endpoint(address) for address in self._addresses],
+            provider=provider_to_proto(self._provider),
+            models=[model_to_proto(model, self._provider) for model in self._provider.models()],
+            max_concurrent_calls=self._provider.max_concurrent_calls,
+        )
+
+
+def _endpoint(address: str) -> endpoint_pb2.Endpoint:
+    scope = endpoint_pb2.ENDPOINT_SCOPE_NETWORK
+    if address.startswith("unix:"):
+        scope = endpoint_pb2.ENDPOINT_SCOPE_UNIX
+    elif is_local(address):
+        scope = endpoint_pb2.ENDPOINT_SCOPE_HOST
+    return endpoint_pb2.Endpoint(scope=scope, address=address)
+
+
+def serve(provider: Provider, settings: ProviderServerSettings) -> int:
+    """Serve a provider until the process is told to stop; gives the exit code."""
+
+    async def run(stop: asyncio.Event) -> None:
+        server = ProviderServer(
+            provider,
+            settings.listen,
+            settings.registry,
+            instance_id=settings.instance_id or f"{provider.id}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
+            allow_network=settings.insecure,
+        )
+        await server.start()
+        try:
+            await server.wait(stop)
+        finally:
+            await server.stop(settings.grace_seconds)
+
+    return run_server(f"provider-{provider.id}", run)
