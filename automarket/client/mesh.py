@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from automarket.client import results
-from automarket.client.assets import AssetClient
 from automarket.client.connection import Connection
 from automarket.client.discovery import Discovery
 from automarket.client.model import Model, take_settings
 from automarket.client.plan import Plan, used_as
 from automarket.client.provider import ProviderHandle
 from automarket.client.run import describe
+from automarket.client.store import MeshAssets
 from automarket.client.stream import TransformStream
 from automarket.client.target import Fallback, Target
 
@@ -69,9 +69,9 @@ class Mesh:
         await self._connection.close()
 
     @cached_property
-    def assets(self) -> AssetClient:
+    def assets(self) -> MeshAssets:
         """The asset store: put, get, read, list, cast, delete."""
-        return AssetClient(self._connection.channel)
+        return MeshAssets(self._connection)
 
     def provider(self, name: str) -> ProviderHandle:
         """Give a handle of a provider by id or alias. Asks nothing yet."""

@@ -28,6 +28,7 @@ FAMILIES: dict[str, str] = {
     "audio-to-text": "speech_to_text",
     "text-to-speech": "text_to_speech",
     "voice-cloning": "text_to_speech",
+    "text-to-audio": "text_to_speech",
     "audio-to-audio": "audio_conversion",
     "video-to-audio": "audio_conversion",
     "video-to-image": "video_to_image",

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from automarket.client import mesh, provider
-from automarket.client.assets import AssetClient
+from automarket.client.store import MeshAssets
 from automarket.sync import models as twin
 from automarket.sync.background import run
 from automarket.sync.twins import Twin, iterates, waits
@@ -44,17 +44,17 @@ async def _open(original: mesh.Mesh) -> None:
     _ = original.assets
 
 
-class Assets(Twin[AssetClient]):
+class Assets(Twin[MeshAssets]):
     """The asset store."""
 
-    put = waits(AssetClient.put)
-    get = waits(AssetClient.get)
-    stat = waits(AssetClient.stat)
-    delete = waits(AssetClient.delete)
-    cast = waits(AssetClient.cast)
-    find_missing = waits(AssetClient.find_missing)
-    read = iterates(AssetClient.read)
-    list = iterates(AssetClient.list)
+    put = waits(MeshAssets.put)
+    get = waits(MeshAssets.get)
+    stat = waits(MeshAssets.stat)
+    delete = waits(MeshAssets.delete)
+    cast = waits(MeshAssets.cast)
+    find_missing = waits(MeshAssets.find_missing)
+    read = iterates(MeshAssets.read)
+    list = iterates(MeshAssets.list)
 
 
 class ProviderHandle(Twin[provider.ProviderHandle]):
