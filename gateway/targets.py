@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from automarket import capabilities
 from automarket.assets.roles import Role
 from automarket.errors import TargetMismatch
-from gateway.relay.choice import Target
+from gateway.relay.target import Target
 
 if TYPE_CHECKING:
     from automarket.v1 import model_pb2

@@ -57,26 +57,20 @@ def control(settings: ControlSettings) -> Callable[[asyncio.Event], Awaitable[No
     """Give what runs control until an event is set."""
 
     async def run(stop: asyncio.Event) -> None:
-        registry = Registry(settings.remember_seconds)
+        registry = Registry(settings.remember_seconds, settings.settle_seconds)
         if settings.known_providers is not None:
             registry.know(read_known(settings.known_providers))
-        routes = Routes(
-            registry,
-            control=settings.listen,
-            asset_store=settings.store,
-            settle_seconds=settings.settle_seconds,
-        )
+        routes = Routes(registry, control=settings.listen, asset_store=settings.store)
         server = RpcServer([settings.listen], PUBLIC_SERVICES, allow_network=settings.insecure)
-        providers = ProviderServicer(registry)
         add_RegistryServiceServicer_to_server(RegistryServicer(registry, store_location(settings)), server.grpc)
         add_DiscoveryServiceServicer_to_server(DiscoveryServicer(registry, routes), server.grpc)
-        add_MediaProviderServiceServicer_to_server(providers, server.grpc)
+        add_MediaProviderServiceServicer_to_server(ProviderServicer(registry), server.grpc)
         await server.start()
-        followers = await routes.serve(settings.routes.removeprefix("unix:"))
+        await routes.serve(settings.routes.removeprefix("unix:"))
         await stop.wait()
-        followers.close()
+        routes.close()
+        registry.close()
         await server.drain(GRACE_SECONDS)
-        await providers.close()
 
     return run
 

@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from automarket import capabilities
 from automarket.assets.roles import Role
-from automarket.errors import CapabilityUnknown, PageTokenInvalid, WatcherTooSlow
+from automarket.errors import CapabilityUnknown, PageTokenInvalid, UnavailableError, WatcherTooSlow
 from automarket.media.wire import roles_to_proto
 from automarket.v1 import capability_pb2, discovery_service_pb2, media_pb2, model_pb2
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceServicer
 from gateway.control.names import all_capabilities, makes, takes
 from gateway.relay.choice import choose
+from gateway.relay.target import fit_slots
 from gateway.targets import target_from_proto
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from gateway.control.registry import ProviderEntry, Registry
+    from gateway.control.entries import ProviderEntry
+    from gateway.control.registry import Registry
     from gateway.control.routes import Routes
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
 MAX_PENDING_CHANGES = 10_000
+RETRY_SECONDS = 1.0
 
 
 class DiscoveryServicer(DiscoveryServiceServicer):
@@ -63,7 +66,7 @@ class DiscoveryServicer(DiscoveryServiceServicer):
     ) -> discovery_service_pb2.FindModelsResponse:
         """Find models, a page at a time."""
         after = _read_token(request.page_token)
-        size = min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
+        size = min(request.page_size if request.page_size > 0 else DEFAULT_PAGE, MAX_PAGE)
         found = [model for model in self._matching(request) if (model.provider_id, model.id) > after]
         page = found[:size]
         token = _make_token(page[-1]) if len(found) > size else ""
@@ -77,9 +80,8 @@ class DiscoveryServicer(DiscoveryServiceServicer):
         models = [model for entry in entries for model in _shown(entry, available_only=request.available_only)]
         known = {name for entry in entries for model in entry.models for name in all_capabilities(model)}
         if capability and capabilities.find(capability) is None and capability not in known:
-            raise CapabilityUnknown(
-                f"no capability is called {request.capability!r}", hint="automarket capabilities lists them"
-            )
+            message = f"no capability is called {request.capability!r}"
+            raise self._registry.unknown(CapabilityUnknown(message, hint="automarket capabilities lists them"))
         fitting = [model for model in models if _fits(model, capability, request)]
         return sorted(fitting, key=lambda model: (model.provider_id, model.id))
 
@@ -100,8 +102,13 @@ class DiscoveryServicer(DiscoveryServiceServicer):
         self, request: discovery_service_pb2.WatchRequest, context: Any
     ) -> AsyncIterator[discovery_service_pb2.WatchResponse]:
         """Send what there is, a marker, then what changes."""
-        changed: asyncio.Queue[str] = asyncio.Queue()
-        stop = self._registry.listen(changed.put_nowait)
+        changed: asyncio.Queue[str] = asyncio.Queue(MAX_PENDING_CHANGES)
+
+        def note(provider_id: str) -> None:
+            if not changed.full():
+                changed.put_nowait(provider_id)
+
+        stop = self._registry.listen(note)
         try:
             view = _View(include_models=request.include_models)
             for entry in self._registry.providers():
@@ -110,9 +117,11 @@ class DiscoveryServicer(DiscoveryServiceServicer):
             marker = discovery_service_pb2.WatchResponse(snapshot_complete=discovery_service_pb2.SnapshotComplete())
             yield self._change(marker)
             while True:
-                provider_id = await changed.get()
-                if changed.qsize() > MAX_PENDING_CHANGES:
+                if changed.full():
                     raise WatcherTooSlow("the watch was not read for too long", hint="watch again")
+                provider_id = await changed.get()
+                if self._registry.closed:
+                    raise UnavailableError("control is going down", hint="watch again", retry_after=RETRY_SECONDS)
                 entry = next((e for e in self._registry.providers() if e.provider.id == provider_id), None)
                 for change in view.changes(provider_id, entry):
                     yield self._change(change)
@@ -193,9 +202,7 @@ def _fits(model: model_pb2.Model, capability: str, request: discovery_service_pb
     output = Role.from_number(request.output_role)
     if output and output not in makes(model):
         return False
-    roles = [Role.from_number(number) for number in request.input_roles]
-    accepted = takes(model)
-    if len(roles) > len(accepted) or any(role not in slot for role, slot in zip(roles, accepted, strict=False) if role):
+    if not fit_slots(takes(model), [str(role) for number in request.input_roles if (role := Role.from_number(number))]):
         return False
     words = " ".join((model.id, model.canonical_id, model.name, model.description, *model.aliases)).lower()
     return all(word in words for word in request.text.lower().split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from automarket import capabilities
 from automarket.assets.roles import Role, reachable
 from automarket.v1 import capability_pb2, model_pb2
+from gateway.relay.table import Slot
 
 VOICE_SLOT = "voice"
 
@@ -39,10 +40,13 @@ def all_capabilities(model: model_pb2.Model) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for own in capability_names(model) for name in capabilities.lineage(own)))
 
 
-def takes(model: model_pb2.Model) -> tuple[tuple[str, ...], ...]:
-    """Give for each input slot the roles that can be cast to it."""
-    wanted = [Role.from_number(slot.role) for slot in model.inputs]
-    return tuple(tuple(str(role) for role in Role if target in reachable(role)) for target in wanted)
+def takes(model: model_pb2.Model) -> tuple[Slot, ...]:
+    """Give the input slots, each with the roles that can be cast to it."""
+    return tuple(Slot(_accepted(Role.from_number(slot.role)), slot.repeated) for slot in model.inputs)
+
+
+def _accepted(wanted: Role | None) -> tuple[str, ...]:
+    return tuple(str(role) for role in Role if wanted in reachable(role))
 
 
 def makes(model: model_pb2.Model) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import AutoMarketError, ProviderUnknown, RequestUnknown
+from automarket.errors import AutoMarketError, ProviderUnknown, RequestUnknown, UnavailableError
 from automarket.rpc.channel import errors_mapped, open_channel
 from automarket.rpc.telemetry import inject
 from automarket.v1 import media_provider_service_pb2 as pb
@@ -13,14 +14,22 @@ from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceSe
 from gateway.control.routes import reachable_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    import grpc.aio
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceAsyncStub
-    from gateway.control.registry import InstanceEntry, Registry
+    from gateway.control.entries import InstanceEntry
+    from gateway.control.registry import Registry
 
 CALL_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def _calling(instance: InstanceEntry) -> AsyncGenerator[MediaProviderServiceAsyncStub]:
+    """Give a stub of one instance; calls here are rare, so each has a connection of its own."""
+    with errors_mapped({"instance": instance.instance_id}):
+        async with open_channel(reachable_address(instance)) as channel:
+            stub: MediaProviderServiceAsyncStub = MediaProviderServiceStub(channel)
+            yield stub
 
 
 class ProviderServicer(MediaProviderServiceServicer):
@@ -28,20 +37,6 @@ class ProviderServicer(MediaProviderServiceServicer):
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._channels: dict[str, grpc.aio.Channel] = {}
-
-    async def close(self) -> None:
-        """Close the channels to the instances."""
-        for channel in self._channels.values():
-            await channel.close()
-
-    def _stub(self, instance: InstanceEntry) -> MediaProviderServiceAsyncStub:
-        address = reachable_address(instance)
-        channel = self._channels.get(address)
-        if channel is None:
-            channel = self._channels[address] = open_channel(address)
-        stub: MediaProviderServiceAsyncStub = MediaProviderServiceStub(channel)
-        return stub
 
     def _instances(self, provider_id: str, instance_id: str = "") -> list[InstanceEntry]:
         if not provider_id:
@@ -61,8 +56,8 @@ class ProviderServicer(MediaProviderServiceServicer):
         changed: set[str] = set()
         instances = self._instances(request.provider_id, request.instance_id)
         for instance in instances:
-            with errors_mapped({"instance": instance.instance_id}):
-                answer = await self._stub(instance).Configure(request, metadata=inject(), timeout=CALL_SECONDS)
+            async with _calling(instance) as stub:
+                answer = await stub.Configure(request, metadata=inject(), timeout=CALL_SECONDS)
             changed.update(answer.changed)
         return pb.ConfigureResponse(changed=sorted(changed), instance_count=len(instances))
 
@@ -74,8 +69,8 @@ class ProviderServicer(MediaProviderServiceServicer):
 
         async def follow(instance: InstanceEntry) -> None:
             try:
-                with errors_mapped({"instance": instance.instance_id}):
-                    async for state in self._stub(instance).StartService(request, metadata=inject()):
+                async with _calling(instance) as stub:
+                    async for state in stub.StartService(request, metadata=inject()):
                         state.instance_id = instance.instance_id
                         await states.put(state)
             finally:
@@ -99,8 +94,8 @@ class ProviderServicer(MediaProviderServiceServicer):
         """Stop the backends of all instances."""
         answers: list[pb.StopServiceResponse] = []
         for instance in self._instances(request.provider_id, request.instance_id):
-            with errors_mapped({"instance": instance.instance_id}):
-                answers.append(await self._stub(instance).StopService(request, metadata=inject()))
+            async with _calling(instance) as stub:
+                answers.append(await stub.StopService(request, metadata=inject()))
         return pb.StopServiceResponse(status=_sum([answer.status for answer in answers]))
 
     async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
@@ -115,22 +110,25 @@ class ProviderServicer(MediaProviderServiceServicer):
 
     async def _status(self, instance: InstanceEntry, request: pb.GetServiceStatusRequest) -> pb.ServiceStatus:
         try:
-            with errors_mapped({"instance": instance.instance_id}):
-                answer = await self._stub(instance).GetServiceStatus(request, metadata=inject(), timeout=CALL_SECONDS)
+            async with _calling(instance) as stub:
+                answer = await stub.GetServiceStatus(request, metadata=inject(), timeout=CALL_SECONDS)
         except AutoMarketError as error:
             return pb.ServiceStatus(state=pb.SERVICE_STATE_FAILED, error=error.message, hint=error.hint or "")
         return answer.status
 
     async def GetDiagnostics(self, request: pb.GetDiagnosticsRequest, context: Any) -> pb.GetDiagnosticsResponse:
         """Ask the instances in turn until one remembers the call."""
+        silent: AutoMarketError | None = None
         for instance in self._instances(request.provider_id):
             try:
-                with errors_mapped({"instance": instance.instance_id}):
-                    return await self._stub(instance).GetDiagnostics(request, metadata=inject(), timeout=CALL_SECONDS)
+                async with _calling(instance) as stub:
+                    return await stub.GetDiagnostics(request, metadata=inject(), timeout=CALL_SECONDS)
             except RequestUnknown:
                 continue
+            except UnavailableError as error:  # another one may remember
+                silent = error
         message = f"no instance of {request.provider_id} remembers the call {request.request_id!r}"
-        raise RequestUnknown(message, hint="only the last 256 calls of an instance are kept, in memory")
+        raise silent or RequestUnknown(message, hint="only the last 256 calls of an instance are kept, in memory")
 
 
 def _sum(statuses: list[pb.ServiceStatus]) -> pb.ServiceStatus:

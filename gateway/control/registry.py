@@ -6,86 +6,25 @@ waits.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from automarket.errors import InstanceReplaced, NameTaken, ProviderUnavailable, ProviderUnknown
+from automarket.errors import InstanceReplaced, NameTaken, ProviderUnavailable, ProviderUnknown, UnavailableError
 from automarket.rpc import metrics
-from automarket.v1 import endpoint_pb2, model_pb2, registry_service_pb2
-from gateway.control.names import capability_names, capability_reference
-from gateway.control.validation import Faults, check, check_models, raise_faults
+from gateway.control.entries import InstanceEntry, ProviderEntry, completed
+from gateway.control.validation import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from automarket.errors import AutoMarketError, NotFoundError
+    from automarket.v1 import model_pb2, registry_service_pb2
+
 log = logging.getLogger("automarket.control")
 
-
-@dataclass(slots=True)
-class InstanceEntry:
-    """One registered instance."""
-
-    registration: registry_service_pb2.Registration
-    load: registry_service_pb2.InstanceLoad = field(default_factory=registry_service_pb2.InstanceLoad)
-    draining: bool = False
-    replaced: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def instance_id(self) -> str:
-        """Identity of the process."""
-        return self.registration.instance_id
-
-    def endpoints(self) -> list[endpoint_pb2.Endpoint]:
-        """Give the endpoints, nearest first."""
-        return sorted(self.registration.endpoints, key=lambda endpoint: endpoint.scope)
-
-    def describe(self) -> model_pb2.Instance:
-        """Give the instance as discovery shows it."""
-        return model_pb2.Instance(
-            instance_id=self.instance_id,
-            active_calls=self.load.active_calls,
-            queued_calls=self.load.queued_calls,
-            max_concurrent_calls=self.registration.max_concurrent_calls,
-            draining=self.draining,
-        )
-
-
-@dataclass(slots=True)
-class ProviderEntry:
-    """One provider: its newest description and its instances."""
-
-    provider: model_pb2.Provider
-    models: list[model_pb2.Model] = field(default_factory=list[model_pb2.Model])
-    instances: dict[str, InstanceEntry] = field(default_factory=dict[str, InstanceEntry])
-    permanent: bool = False
-    lost_at: float = 0.0
-
-    def names(self) -> tuple[str, ...]:
-        """Give id and aliases."""
-        return (self.provider.id, *self.provider.aliases)
-
-    def availability(self) -> model_pb2.Availability:
-        """Say whether it can take work now."""
-        own = self.provider.availability
-        if self.provider.HasField("availability") and not own.available:
-            return own
-        if not self.instances:
-            return model_pb2.Availability(reason="no instance of it is running now", hint="automarket up starts it")
-        return model_pb2.Availability(available=True)
-
-    def describe(self) -> model_pb2.Provider:
-        """Give the provider as discovery shows it."""
-        described = model_pb2.Provider()
-        described.CopyFrom(self.provider)
-        del described.instances[:], described.capabilities[:]
-        described.availability.CopyFrom(self.availability())
-        described.instances.extend(entry.describe() for entry in self.instances.values())
-        names = {capability.name for model in self.models for capability in model.capabilities}
-        described.capabilities.extend(capability_reference(name) for name in sorted(names))
-        return described
+# A mesh whose expected providers are all here is settled after this part of the time: others had time to register too.
+SETTLE_SHARE = 0.4
 
 
 class Registry:
@@ -93,16 +32,60 @@ class Registry:
 
     Args:
         remember_seconds: how long a provider that was lost is still known by name.
+        settle_seconds: how long after the start an unknown name may still turn up; less when all providers that are
+            expected here have registered.
         clock: gives monotonic seconds.
     """
 
-    def __init__(self, remember_seconds: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        remember_seconds: float = 600.0,
+        settle_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._remember_seconds = remember_seconds
+        self._settle_seconds = settle_seconds
         self._clock = clock
+        self._started = clock()
+        self._expected: set[str] = set()
         self._providers: dict[str, ProviderEntry] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._load_listeners: list[Callable[[InstanceEntry], None]] = []
         self.version = 0
+        self.closed = False
+
+    @property
+    def settle_times(self) -> tuple[float, float]:
+        """Seconds after the start at which the registry may count as settled, and at which it does."""
+        return (self._settle_seconds * SETTLE_SHARE, self._settle_seconds)
+
+    @property
+    def settled(self) -> bool:
+        """Whether providers have had time to register after control started."""
+        early, late = self.settle_times
+        age = self._clock() - self._started
+        complete = bool(self._expected) and all(self._providers[key].instances for key in self._expected)
+        return age >= late or (complete and age >= early)
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which asking again for what is not there may help."""
+        return 1.0 if self.settled else max(0.1, self._started + self._settle_seconds - self._clock())
+
+    def unknown(self, error: NotFoundError) -> AutoMarketError:
+        """Give the error itself; but while providers are still registering, ask to come back."""
+        if self.settled:
+            return error
+        message = f"{error.message} yet: control has just started and providers are still registering"
+        return ProviderUnavailable(message, hint="try again", retry_after=self.retry_after)
+
+    def close(self) -> None:
+        """Ask all registered instances to register again later, and all watchers to watch again."""
+        self.closed = True
+        for entry in self._providers.values():
+            for instance in entry.instances.values():
+                instance.end(UnavailableError("control is going down", hint="register again", retry_after=0.5))
+        self._changed("")
 
     def listen(self, changed: Callable[[str], None]) -> Callable[[], None]:
         """Call `changed(provider_id)` after every change but of load; give what ends that."""
@@ -134,7 +117,7 @@ class Registry:
         for entry in self.providers():
             if name in entry.names():
                 return entry
-        raise ProviderUnknown(f"no provider is called {name!r}", hint="automarket providers lists them")
+        raise self.unknown(ProviderUnknown(f"no provider is called {name!r}", hint="automarket providers lists them"))
 
     def instances(self, name: str, instance_id: str = "") -> list[InstanceEntry]:
         """Give the instances of a provider, or the one that is named.
@@ -146,12 +129,12 @@ class Registry:
         entry = self.provider(name)
         found = [one for one in entry.instances.values() if instance_id in ("", one.instance_id)]
         if not found and instance_id and entry.instances:
-            raise ProviderUnknown(f"provider {entry.provider.id} has no instance {instance_id!r}")
+            raise self.unknown(ProviderUnknown(f"provider {entry.provider.id} has no instance {instance_id!r}"))
         if not found:
             availability = entry.availability()
             message = f"provider {entry.provider.id} cannot be reached: {availability.reason}"
             raise ProviderUnavailable(
-                message, hint=availability.hint, retry_after=1.0, metadata={"provider": entry.provider.id}
+                message, hint=availability.hint, retry_after=self.retry_after, metadata={"provider": entry.provider.id}
             )
         return found
 
@@ -168,17 +151,20 @@ class Registry:
         """Take providers that exist here whether they run or not."""
         for provider in providers:
             self._providers[provider.id] = ProviderEntry(provider, permanent=True)
+            if provider.availability.available:
+                self._expected.add(provider.id)
             self._changed(provider.id)
 
     def add(self, registration: registry_service_pb2.Registration) -> InstanceEntry:
-        """Take an instance into the mesh.
+        """Take an instance, whose registration was checked, into the mesh.
 
         Raises:
-            RegistrationInvalid: it describes itself wrongly.
             NameTaken: an id or alias belongs to another provider.
             InstanceReplaced: a newer generation of the same instance is registered.
+            UnavailableError: control is going down.
         """
-        check(registration)
+        if self.closed:
+            raise UnavailableError("control is going down", hint="register again", retry_after=0.5)
         self._check_names(registration)
         provider_id = registration.provider.id
         entry = self._providers.setdefault(provider_id, ProviderEntry(registration.provider))
@@ -186,12 +172,12 @@ class Registry:
         if older is not None and older.registration.generation > registration.generation:
             raise InstanceReplaced(f"a newer generation of instance {registration.instance_id} is registered")
         if older is not None:
-            older.replaced.set()
+            older.end(InstanceReplaced(f"a newer generation of instance {registration.instance_id} has registered"))
         else:
             metrics.instances.add(1, {"provider": provider_id})
         instance = InstanceEntry(registration)
         entry.provider = registration.provider
-        entry.models = _completed(registration.models, provider_id)
+        entry.models = completed(registration.models, provider_id)
         entry.instances[registration.instance_id] = instance
         log.info("registered", extra={"provider": provider_id, "instance": registration.instance_id})
         self._changed(provider_id)
@@ -199,29 +185,31 @@ class Registry:
 
     def _check_names(self, registration: registry_service_pb2.Registration) -> None:
         provider = registration.provider
-        taken = {name: e.provider.id for e in self.providers() if e.provider.id != provider.id for name in e.names()}
+        others = [entry for entry in self.providers() if entry.provider.id != provider.id]
+        # Whoever is neither here nor expected here has left its names to others.
+        taken = {name: e.provider.id for e in others if e.instances or e.permanent for name in e.names()}
         faults = Faults()
         if provider.id in taken:
             faults.add("registration.provider.id", f"{provider.id!r} belongs to provider {taken[provider.id]!r}")
         for number, alias in enumerate(provider.aliases):
             if alias in taken:
                 faults.add(f"registration.provider.aliases[{number}]", f"{alias!r} belongs to {taken[alias]!r}")
+        if any(registration.instance_id in entry.instances for entry in others):
+            faults.add("registration.instance_id", f"{registration.instance_id!r} belongs to another provider")
         if faults:
             raise NameTaken(next(iter(faults.values())), fields=faults, metadata={"provider": provider.id})
 
     def update(self, instance: InstanceEntry, update: registry_service_pb2.RegistrationUpdate) -> None:
-        """Take what an instance says has changed."""
+        """Take what an instance says has changed; models were checked."""
         provider_id = instance.registration.provider.id
         entry = self._providers[provider_id]
         if update.HasField("models"):
-            faults = Faults()
-            check_models(update.models.models, provider_id, "update.models", faults)
-            raise_faults(faults, provider_id)
-            entry.models = _completed(update.models.models, provider_id)
+            entry.models = completed(update.models.models, provider_id)
         if update.HasField("availability"):
             entry.provider.availability.CopyFrom(update.availability)
-        shown = update.HasField("models") or update.HasField("availability") or update.draining != instance.draining
-        instance.draining = update.draining
+        begins_to_drain = update.draining and not instance.draining
+        shown = update.HasField("models") or update.HasField("availability") or begins_to_drain
+        instance.draining |= update.draining  # nobody comes back from it, whatever later updates leave out
         if update.HasField("load"):
             instance.load.CopyFrom(update.load)
             for listener in self._load_listeners:
@@ -244,19 +232,3 @@ class Registry:
         if instance.draining and not entry.instances and not entry.permanent:
             del self._providers[provider_id]  # it said goodbye
         self._changed(provider_id)
-
-
-def _completed(models: Iterable[model_pb2.Model], provider_id: str) -> list[model_pb2.Model]:
-    """Copy models, with what a provider may leave out: its own id, and names and derived capabilities."""
-    completed: list[model_pb2.Model] = []
-    for given in models:
-        model = model_pb2.Model()
-        model.CopyFrom(given)
-        model.provider_id = provider_id
-        if not model.HasField("availability"):
-            model.availability.available = True
-        names = capability_names(model)
-        del model.capabilities[:]
-        model.capabilities.extend(capability_reference(name) for name in names)
-        completed.append(model)
-    return completed

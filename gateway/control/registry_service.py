@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import HeaderMissing, HeaderRepeated, InstanceReplaced, RegistrationInvalid
+from automarket.errors import HeaderMissing, HeaderRepeated, RegistrationInvalid
 from automarket.v1 import registry_service_pb2
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceServicer
+from gateway.control.validation import check, check_update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.control.registry import InstanceEntry, Registry
+    from gateway.control.entries import InstanceEntry
+    from gateway.control.registry import Registry
 
 
 class RegistryServicer(RegistryServiceServicer):
@@ -30,6 +32,8 @@ class RegistryServicer(RegistryServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or not first.HasField("registration"):
             raise HeaderMissing("the first message is not a registration")
+        # Checking thousands of schemas takes seconds, which calls under way do not have.
+        await asyncio.to_thread(check, first.registration)
         instance = self._registry.add(first.registration)
         try:
             yield registry_service_pb2.RegisterResponse(confirmed=self._confirmed)
@@ -38,28 +42,31 @@ class RegistryServicer(RegistryServiceServicer):
             self._registry.remove(instance)
 
     async def _follow(self, requests: Any, instance: InstanceEntry) -> None:
-        """Take updates until the stream ends or a newer generation comes."""
-        replaced = asyncio.create_task(instance.replaced.wait())
+        """Take updates until the stream ends, here or there."""
+        ended = asyncio.create_task(instance.ended.wait())
         try:
             while True:
                 reading = asyncio.ensure_future(anext(requests, None))
-                await asyncio.wait({reading, replaced}, return_when=asyncio.FIRST_COMPLETED)
-                if replaced.done():
+                await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if instance.reason is not None:
                     reading.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await reading
-                    raise InstanceReplaced(f"a newer generation of instance {instance.instance_id} has registered")
+                    raise instance.reason
                 message = reading.result()
                 if message is None:
                     return
-                self._take(message, instance)
+                await self._take(message, instance)
         finally:
-            replaced.cancel()
+            ended.cancel()
 
-    def _take(self, message: registry_service_pb2.RegisterRequest, instance: InstanceEntry) -> None:
+    async def _take(self, message: registry_service_pb2.RegisterRequest, instance: InstanceEntry) -> None:
         kind = message.WhichOneof("message")
         if kind == "registration":
             raise HeaderRepeated("the instance is registered already; later messages are updates")
         if kind is None:
             raise RegistrationInvalid("the message is empty", fields={"message": "required"})
+        if message.update.HasField("models"):
+            provider_id = instance.registration.provider.id
+            await asyncio.to_thread(check_update, message.update.models.models, provider_id)
         self._registry.update(instance, message.update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from gateway.control.names import all_capabilities, makes, takes
 from gateway.relay.table import Instance, Load, Model, Provider, Table, encode_load, encode_table
 
 if TYPE_CHECKING:
-    from gateway.control.registry import InstanceEntry, ProviderEntry, Registry
+    from gateway.control.entries import InstanceEntry, ProviderEntry
+    from gateway.control.registry import Registry
 
 log = logging.getLogger("automarket.control.routes")
 
@@ -40,24 +41,19 @@ class Routes:
         registry: what the table is made of.
         control: address of control's own services.
         asset_store: address of the asset store, or empty.
-        settle_seconds: how long after the start an unknown name may still turn up.
     """
 
-    def __init__(self, registry: Registry, *, control: str, asset_store: str, settle_seconds: float) -> None:
+    def __init__(self, registry: Registry, *, control: str, asset_store: str) -> None:
         self._registry = registry
         self._control = control
         self._asset_store = asset_store
-        self._settled_at = time.monotonic() + settle_seconds
+        self._epoch = uuid.uuid4().hex
         self._followers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
         self._load: dict[str, Load] = {}
         self._flush: asyncio.TimerHandle | None = None
         registry.listen(lambda _: self._push_table())
         registry.listen_to_load(self._note_load)
-
-    @property
-    def settled(self) -> bool:
-        """Whether providers have had time to register after control started."""
-        return time.monotonic() >= self._settled_at
 
     def table(self) -> Table:
         """Make the table."""
@@ -65,22 +61,31 @@ class Routes:
         own = {name: name for entry in providers for model in entry.models for name in all_capabilities(model)}
         return Table(
             version=self._registry.version,
+            epoch=self._epoch,
             providers=tuple(_provider(entry) for entry in providers),
             control=self._control,
             asset_store=self._asset_store,
             capabilities={**own, **_ALIASES},
-            settled=self.settled,
-            retry_after=1.0 if self.settled else max(0.1, self._settled_at - time.monotonic()),
+            settled=self._registry.settled,
+            retry_after=self._registry.retry_after,
         )
 
-    async def serve(self, path: str) -> asyncio.Server:
+    async def serve(self, path: str) -> None:
         """Let data planes follow at a Unix socket."""
         with contextlib.suppress(FileNotFoundError):
             Path(path).unlink()
-        server = await asyncio.start_unix_server(self._follow, path)
+        self._server = await asyncio.start_unix_server(self._follow, path)
         Path(path).chmod(0o600)
-        asyncio.get_running_loop().call_later(max(0.0, self._settled_at - time.monotonic()), self._push_table)
-        return server
+        for delay in self._registry.settle_times:
+            asyncio.get_running_loop().call_later(delay + 0.01, self._push_table)
+
+    def close(self) -> None:
+        """Leave the data planes with what they have: they go on with it until control is back."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._followers:
+            writer.close()
+        self._followers.clear()
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._followers.add(writer)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_MODELS = 10_000
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_MODEL_NAME = re.compile(r"[!-~]{1,255}")
 
 
 class Faults(dict[str, str]):
@@ -49,12 +50,22 @@ def check(registration: registry_service_pb2.Registration) -> None:
         if not endpoint.address or not endpoint.scope:
             faults.add(f"registration.endpoints[{number}]", "scope and address are required")
     _check_provider(registration.provider, faults)
-    check_models(registration.models, registration.provider.id, "registration.models", faults)
-    raise_faults(faults, registration.provider.id)
+    _check_models(registration.models, registration.provider.id, "registration.models", faults)
+    _raise_faults(faults, registration.provider.id)
 
 
-def raise_faults(faults: Faults, provider_id: str) -> None:
-    """Raise RegistrationInvalid when there is a fault."""
+def check_update(models: Iterable[model_pb2.Model], provider_id: str) -> None:
+    """Check the models of an update.
+
+    Raises:
+        RegistrationInvalid: naming every field that is wrong.
+    """
+    faults = Faults()
+    _check_models(models, provider_id, "update.models.models", faults)
+    _raise_faults(faults, provider_id)
+
+
+def _raise_faults(faults: Faults, provider_id: str) -> None:
     if faults:
         field, fault = next(iter(faults.items()))
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -75,16 +86,15 @@ def _check_provider(provider: model_pb2.Provider, faults: Faults) -> None:
     _check_schema(provider.settings_schema, "registration.provider.settings_schema", faults)
 
 
-def check_models(models: Iterable[model_pb2.Model], provider_id: str, field: str, faults: Faults) -> None:
-    """Check all models of a provider."""
+def _check_models(models: Iterable[model_pb2.Model], provider_id: str, field: str, faults: Faults) -> None:
     listed = list(models)
     if not 1 <= len(listed) <= MAX_MODELS:
         faults.add(field, f"1 to {MAX_MODELS:,} models")
     owners: dict[str, int] = {}
     for number, model in enumerate(listed):
         here = f"{field}[{number}]"
-        if not 1 <= len(model.id) <= 255 or any(character.isspace() for character in model.id):
-            faults.add(f"{here}.id", "1 to 255 characters without spaces")
+        if not _MODEL_NAME.fullmatch(model.id):  # it travels as call metadata
+            faults.add(f"{here}.id", "1 to 255 printable ASCII characters without spaces")
         if model.provider_id not in ("", provider_id):
             faults.add(f"{here}.provider_id", f"differs from the provider's id {provider_id!r}")
         for name in {model.id, *model.aliases}:
@@ -112,12 +122,17 @@ def _check_slots(model: model_pb2.Model, here: str, faults: Faults) -> None:
 def _check_capabilities(model: model_pb2.Model, here: str, faults: Faults) -> None:
     if not model.capabilities:
         faults.add(f"{here}.capabilities", "at least one")
+    for number, reference in enumerate(model.capabilities):
+        known = capabilities.by_number(reference.capability)
+        if known is not None and reference.name and capabilities.canonical_name(reference.name) != known.name:
+            fault = f"{known.name} by number, {reference.name[:63]} by name"
+            faults.add(f"{here}.capabilities[{number}]", fault)
     takes = _kinds(slot.role for slot in model.inputs)
     makes = _kinds(output.role for output in model.outputs)
     for number, name in enumerate(capability_names(model)):
         known = capabilities.find(name) if name else None
-        if not name:
-            faults.add(f"{here}.capabilities[{number}]", "neither a known number nor a name")
+        if not _NAME.fullmatch(name):
+            faults.add(f"{here}.capabilities[{number}]", "neither a known number nor a name in kebab-case")
         elif known is not None:
             missing = sorted({role for role in known.inputs if role not in takes})
             if missing:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
 
-from automarket.errors import AutoMarketError, Code, ProviderLost, StoreUnavailable, UnavailableError
+from automarket.errors import AutoMarketError, Code, DeadlineExceeded, ProviderLost, StoreUnavailable, UnavailableError
 from automarket.rpc.status import details_of
-from automarket.rpc.streams import EOF
+from automarket.rpc.streams import EOF, write
 from automarket.rpc.telemetry import inject
 from gateway.forwarder.upstreams import Upstreams, stream_call
 
@@ -30,8 +31,12 @@ log = logging.getLogger("automarket.gateway")
 
 # Metadata that belongs to one hop, or that a provider has no business with.
 _DROPPED = ("grpc-", ":", "user-agent", "content-type", "te", "traceparent", "tracestate", "authorization")
-# What grpc-core reports of a peer that died or froze; a status that the peer sent itself has details.
-_LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
+# What grpc-core reports of a peer that died or froze; a status that a peer of ours sent itself has details.
+_LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+# At a deadline either end may be the first to say so, the one behind as CANCELLED.
+LATE = "the deadline passed before the work was done"
+# The same by its words, where a peer in another language may mean something else by the code.
+_LOST_WORDS = ("internal error from core", "stream removed", "rst_stream", "connection reset", "socket closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,11 @@ class Forwarder:
         destination, channel = await self._connect(choose)
         instance = destination.route.instance_id if destination.route else destination.name
         left = context.time_remaining()
-        metadata = [*_passed(context.invocation_metadata()), *destination.metadata()]
         # gRPC rounds a time-out up by at most 1 % when it sends it: what the provider sees is never longer than ours.
-        call = stream_call(channel, method, inject(metadata), left * 0.98 if left is not None else None)
+        timeout = None if left is None else left * 0.98
+        deadline = None if timeout is None else time.monotonic() + timeout
+        metadata = [*_passed(context.invocation_metadata()), *destination.metadata()]
+        call = stream_call(channel, method, inject(cast("Any", metadata)), timeout)
         self._upstreams.count(instance, 1)
         sending = asyncio.create_task(_send(call, requests, first))
         begun = False
@@ -115,7 +122,10 @@ class Forwarder:
                 while (message := await call.read()) is not EOF:
                     begun = True
                     yield message
-            await self._finish(call, requests, context, destination, begun=begun)
+            late = deadline is not None and time.monotonic() > deadline - 0.05
+            await self._finish(
+                call, requests, context, DeadlineExceeded(LATE) if late else destination.lost(begun=begun)
+            )
         finally:
             self._upstreams.count(instance, -1)
             call.cancel()
@@ -143,26 +153,30 @@ class Forwarder:
             tried.add(destination.route.instance_id)
             last = destination
 
-    async def _finish(
-        self, call: Any, requests: RequestReader[bytes], context: Any, destination: Destination, *, begun: bool
-    ) -> None:
+    async def _finish(self, call: Any, requests: RequestReader[bytes], context: Any, broken: AutoMarketError) -> None:
+        """End the call as the server behind did, or as `broken` when that server said nothing."""
         code: grpc.StatusCode = await call.code()
         trailers = await call.trailing_metadata()
-        if code in _LOST and details_of(trailers) is None:
-            raise destination.lost(begun=begun)
+        text = await call.details() or Code(code.value[0]).name
+        if details_of(trailers) is None and _is_broken(code, text):
+            raise broken
         context.set_trailing_metadata(_passed(trailers))
+        await requests.drain()
         if code != grpc.StatusCode.OK:
-            await requests.drain()
-            await context.abort(code, await call.details() or Code(code.value[0]).name)
+            await context.abort(code, text)
+
+
+def _is_broken(code: grpc.StatusCode, text: str) -> bool:
+    return code in _LOST or (code != grpc.StatusCode.OK and any(word in text.lower() for word in _LOST_WORDS))
 
 
 async def _send(call: Any, requests: RequestReader[bytes], first: bytes | None) -> None:
     """Pass the client's messages on; one is written before the next is read."""
-    with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+    with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
         if first is not None:
-            await call.write(first)
+            await write(call, first)
         async for message in requests:
-            await call.write(message)
+            await write(call, message)
         await call.done_writing()
 
 

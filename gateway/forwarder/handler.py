@@ -6,11 +6,12 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from automarket.errors import InvalidRequestError, TargetMissing, UnavailableError
 from automarket.v1 import model_service_pb2
 from gateway.forwarder.forward import Destination, Forwarder
-from gateway.relay.choice import Target, choose
+from gateway.relay.choice import choose
 from gateway.relay.metadata import target_from_metadata
 from gateway.targets import target_from_proto
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from automarket.rpc.requests import RequestReader
     from gateway.forwarder.upstreams import Upstreams
     from gateway.relay.feed import RoutingFeed
+    from gateway.relay.target import Target
 
 MODELS = "/automarket.v1.ModelService/"
 ASSETS = "/automarket.v1.AssetService/"
@@ -86,5 +88,5 @@ def _target_in(first: bytes | None) -> Target:
         raise TargetMissing("the call carried no message", hint="send the header first")
     try:
         return target_from_proto(model_service_pb2.GetModelRequest.FromString(first).target)
-    except ValueError:
+    except DecodeError:
         raise InvalidRequestError("the first message is not a message of this method") from None

@@ -29,8 +29,9 @@ class Upstreams:
             channel = self._channels[address] = open_channel(address)
         if channel.get_state(try_to_connect=True) == grpc.ChannelConnectivity.READY or await _ready(channel):
             return channel
-        del self._channels[address]  # the next attempt starts without back-off
-        await channel.close()
+        if self._channels.get(address) is channel:  # other calls may have waited for it too
+            del self._channels[address]  # the next attempt starts without back-off
+            await channel.close()
         return None
 
     def count(self, instance_id: str, change: int) -> None:
@@ -48,8 +49,8 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close all channels."""
-        for channel in self._channels.values():
-            await channel.close()
+        while self._channels:
+            await self._channels.popitem()[1].close()
 
 
 async def _ready(channel: grpc.aio.Channel) -> bool:

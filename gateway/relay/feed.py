@@ -7,15 +7,18 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.relay.table import Table, apply
+from gateway.relay.table import TableCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gateway.relay.table import Table
 
 log = logging.getLogger("automarket.gateway.feed")
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 RECONNECT_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 
 
 class RoutingFeed:
@@ -30,8 +33,13 @@ class RoutingFeed:
         self._path = path
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
-        self.table = Table()
+        self._copy = TableCopy()
         self.connected = False
+
+    @property
+    def table(self) -> Table:
+        """The newest table; empty before the first one came."""
+        return self._copy.table
 
     async def __aenter__(self) -> RoutingFeed:
         """Begin to follow."""
@@ -51,6 +59,7 @@ class RoutingFeed:
                 await self._read()
             if self.connected:
                 log.warning("control is gone; going on with the last table", extra={"version": self.table.version})
+                self._copy.control_is_gone(RETRY_SECONDS)
             self.connected = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -58,7 +67,7 @@ class RoutingFeed:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
         try:
             while line := await reader.readline():
-                self.table = apply(self.table, line)
+                self._copy.apply(line)
                 self.connected = True
                 if self._changed is not None:
                     self._changed(self.table)

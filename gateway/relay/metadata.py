@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.relay.choice import Target
+from gateway.relay.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -30,20 +30,28 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """One input of a model: the roles that can be cast to what it takes, and whether it takes several."""
+
+    accepts: tuple[str, ...]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model, with everything that a route is chosen by.
 
     Attributes:
         names: id, canonical id and aliases.
         capabilities: its capabilities and all that they are a kind of.
-        takes: for each required input slot, the roles that can be cast to it.
+        takes: its input slots, in order.
         makes: roles of its outputs, and the roles that these are a kind of.
     """
 
     id: str
     names: tuple[str, ...]
     capabilities: tuple[str, ...]
-    takes: tuple[tuple[str, ...], ...] = ()
+    takes: tuple[Slot, ...] = ()
     makes: tuple[str, ...] = ()
     available: bool = True
     reason: str = ""
@@ -70,6 +78,7 @@ class Table:
 
     Attributes:
         version: grows with every change while control runs.
+        epoch: which run of control made it.
         providers: by id.
         control: address of control's services; empty before the first table came.
         asset_store: address of the asset store; empty where there is none.
@@ -79,6 +88,7 @@ class Table:
     """
 
     version: int = 0
+    epoch: str = ""
     providers: tuple[Provider, ...] = ()
     control: str = ""
     asset_store: str = ""
@@ -109,22 +119,44 @@ def encode_load(load: dict[str, Load]) -> bytes:
     return json.dumps({"load": {key: (one.active, one.queued) for key, one in load.items()}}).encode() + b"\n"
 
 
-def apply(table: Table, line: bytes) -> Table:
-    """Give the table after one line."""
-    message: dict[str, Any] = json.loads(line)
-    if "load" in message:
-        return table.with_load({key: Load(*pair) for key, pair in message["load"].items()})
-    fields: dict[str, Any] = {**message, "providers": tuple(_provider(entry) for entry in message["providers"])}
-    new = Table(**fields)
-    return new if new.settled else _with_remembered(new, table)
+class TableCopy:
+    """A data plane's copy of the table.
 
+    When control starts anew it knows nobody at first. Providers that the control before knew stay in the copy until
+    they have registered again, or until the table is settled: their instances have most likely not even noticed.
+    """
 
-def _with_remembered(new: Table, old: Table) -> Table:
-    """Keep what was known while providers are registering again with a control that has just started."""
-    back = {provider.id for provider in new.providers if provider.instances}
-    remembered = {provider.id: provider for provider in old.providers if provider.id not in back}
-    kept = tuple(remembered.pop(provider.id, provider) for provider in new.providers)
-    return replace(new, providers=kept + tuple(remembered.values()))
+    def __init__(self) -> None:
+        self.table = Table()
+        self._before: dict[str, Provider] = {}
+
+    def apply(self, line: bytes) -> None:
+        """Take one line.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        message: dict[str, Any] = json.loads(line)
+        if "load" in message:
+            self.table = self.table.with_load({key: Load(*pair) for key, pair in message["load"].items()})
+        else:
+            fields: dict[str, Any] = {**message, "providers": tuple(_provider(entry) for entry in message["providers"])}
+            self.table = self._with_those_before(Table(**fields))
+
+    def control_is_gone(self, retry_after: float) -> None:
+        """Go on with what there is: a name that is not in it may come back with control."""
+        self.table = replace(self.table, settled=False, retry_after=retry_after)
+
+    def _with_those_before(self, new: Table) -> Table:
+        if new.epoch != self.table.epoch:
+            self._before = {provider.id: provider for provider in self.table.providers if provider.instances}
+        for provider in new.providers:
+            if provider.instances:
+                self._before.pop(provider.id, None)
+        if new.settled:
+            self._before.clear()
+        others = tuple(provider for provider in new.providers if provider.id not in self._before)
+        return replace(new, providers=others + tuple(self._before.values()))
 
 
 def _provider(entry: dict[str, Any]) -> Provider:
@@ -143,5 +175,5 @@ def _model(entry: dict[str, Any]) -> Model:
     fields: dict[str, Any] = dict(entry)
     for key in ("names", "capabilities", "makes"):
         fields[key] = tuple(entry[key])
-    fields["takes"] = tuple(tuple(roles) for roles in entry["takes"])
+    fields["takes"] = tuple(Slot(tuple(slot["accepts"]), slot["repeated"]) for slot in entry["takes"])
     return Model(**fields)

@@ -1,0 +1,201 @@
+"""Control and the public port, in this process or as processes of their own, and what calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from automarket.rpc.channel import errors_mapped, open_channel
+from automarket.rpc.streams import BidiCall
+from automarket.v1 import discovery_service_pb2, model_service_pb2, transform_pb2
+from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
+from automarket.v1.model_service_pb2_grpc import ModelServiceStub
+from gateway.control.__main__ import control
+from gateway.control.settings import ControlSettings
+from gateway.forwarder.__main__ import gateway
+from gateway.forwarder.settings import ForwarderSettings
+from tests.support.peer import Peer
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def header(do="echo", **target):
+    """Make the first message of a transform."""
+    request = model_service_pb2.TransformRequest(header=transform_pb2.TransformHeader(request_id=str(uuid.uuid4())))
+    request.header.model_options["do"] = do
+    for key, value in target.items():
+        setattr(request.target, key, value)
+    return request
+
+
+def chunk(data=b"x" * 1000, offset=0):
+    return model_service_pb2.TransformRequest(chunk=transform_pb2.InputChunk(data=data, offset_bytes=offset))
+
+
+def facts(response):
+    """Read what a peer says of the call."""
+    return json.loads(response.event.progress.message)
+
+
+async def transform(channel, request, *, metadata=(), chunks=None, timeout=None):
+    """Run one transform to its end; give its responses.
+
+    Raises:
+        AutoMarketError: it failed.
+    """
+    call = ModelServiceStub(channel).Transform(metadata=metadata, timeout=timeout)
+    async with BidiCall(call, request, chunks) as bidi:
+        return [response async for response in bidi.responses()]
+
+
+async def until(condition, timeout=5.0, what="condition"):
+    """Wait until `condition()` holds; give the seconds it took."""
+    begin = time.monotonic()
+    while not condition():
+        if time.monotonic() - begin > timeout:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        await asyncio.sleep(0.01)
+    return time.monotonic() - begin
+
+
+async def resolved(channel, **target):
+    """Ask control where a call would go; give the instance."""
+    request = discovery_service_pb2.ResolveRequest()
+    for key, value in target.items():
+        setattr(request.target, key, value)
+    with errors_mapped():
+        return (await DiscoveryServiceStub(channel).Resolve(request)).instance_id
+
+
+@asynccontextmanager
+async def _running(main):
+    stop = asyncio.Event()
+    task = asyncio.create_task(main(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+class Here:
+    """Control and the public port in this process, over real sockets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.control = f"unix:{folder}/control.sock"
+        self.routes = f"unix:{folder}/routes.sock"
+        self.public = f"unix:{folder}/public.sock"
+        self.notes: list[str] = []
+
+    @asynccontextmanager
+    async def running_control(self, **settings):
+        """Run control; give a channel to it."""
+        settings = {"settle_seconds": 0.0, **settings}
+        made = ControlSettings(listen=self.control, routes=self.routes, **settings)
+        async with _running(control(made)):
+            await until(lambda: Path(self.routes.removeprefix("unix:")).exists(), what="control serves")
+            async with open_channel(self.control) as channel:
+                yield channel
+
+    @asynccontextmanager
+    async def running(self, **settings):
+        """Run control and the public port; give a channel to the port."""
+        async with (
+            self.running_control(**settings),
+            _running(gateway(ForwarderSettings(listen=self.public, routes=self.routes))),
+        ):
+            await until(lambda: Path(self.public.removeprefix("unix:")).exists(), what="the port serves")
+            async with open_channel(self.public) as channel:
+                yield channel
+
+    def peer(self, provider_id="peer", instance_id="", **described) -> Peer:
+        """Make a provider server that registers with control."""
+        instance_id = instance_id or f"{provider_id}-1"
+        address = f"unix:{self.folder}/{instance_id}.sock"
+        note = self.notes.append
+        return Peer(address, self.control, note, provider_id=provider_id, instance_id=instance_id, **described)
+
+
+class Processes:
+    """Control, the public port and peers as processes that can be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.control = f"unix:{folder}/control.sock"
+        self.routes = f"unix:{folder}/routes.sock"
+        self.public = f"unix:{folder}/public.sock"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_control(self, settle_seconds=5.0) -> None:
+        arguments = ("--listen", self.control, "--routes", self.routes, "--settle-seconds", str(settle_seconds))
+        self._start("control", "gateway.control", *arguments)
+
+    def start_gateway(self) -> None:
+        self._start("gateway", "gateway.forwarder", "--listen", self.public, "--routes", self.routes)
+
+    def start_peer(self, provider_id: str, instance: str = "") -> str:
+        """Start a provider server; give the name of its instance."""
+        instance = instance or f"{provider_id}-1"
+        address = f"unix:{self.folder}/{instance}.sock"
+        arguments = ("--listen", address, "--registry", self.control, "--id", provider_id)
+        notes = ("--instance", instance, "--notes", str(self.folder / f"{instance}.notes"))
+        self._start(instance, "tests.support.peer", *arguments, *notes)
+        return instance
+
+    def _start(self, name: str, module: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", module, *arguments]
+            self._running[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    def signal(self, name: str, number: signal.Signals) -> float:
+        """Send a signal to a process; give the time."""
+        os.kill(self._running[name].pid, number)
+        return time.monotonic()
+
+    def kill(self, name: str) -> float:
+        """Kill -9 a process; give the time."""
+        begin = self.signal(name, signal.SIGKILL)
+        self._running.pop(name).wait(5)
+        return begin
+
+    def stop(self, name: str) -> int:
+        """Stop a process in order; give its exit code."""
+        process = self._running.pop(name)
+        process.terminate()
+        return process.wait(10)
+
+    def notes(self, instance: str) -> list[tuple[float, str]]:
+        """Give what a peer noted: the time since 1970, and the words."""
+        path = self.folder / f"{instance}.notes"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(float(line.split(" ", 1)[0]), line.split(" ", 1)[1]) for line in lines]
+
+    def close(self) -> None:
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait(5)
+
+
+async def until_served(channel, timeout=15.0, **target) -> str:
+    """Wait until a target is served through a channel; give the instance that answers."""
+    begin = time.monotonic()
+    while True:
+        try:
+            responses = await transform(channel, header(**target), timeout=5)
+            return facts(responses[0])["peer"]
+        except Exception:
+            if time.monotonic() - begin > timeout:
+                raise
+            await asyncio.sleep(0.02)
