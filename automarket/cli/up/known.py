@@ -21,8 +21,9 @@ LIST_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class KnownProvider:
-    """One provider; `facts` is all that it says of itself, as control reads it."""
+    """One provider; `facts` is all that it says of itself, as control reads it; `entry` is what it is installed as."""
 
+    entry: str
     id: str
     aliases: tuple[str, ...]
     available: bool
@@ -34,6 +35,7 @@ class KnownProvider:
     def from_facts(cls, facts: dict[str, Any]) -> KnownProvider:
         """Read what a provider says of itself."""
         return cls(
+            entry=facts["entry"],
             id=facts["id"],
             aliases=tuple(facts.get("aliases", ())),
             available=facts["available"],

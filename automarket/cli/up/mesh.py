@@ -54,7 +54,7 @@ class LocalMesh:
         self.layout = layout
         self.address = address
         self.providers = providers
-        self._started = [one.id for one in providers if one.available]
+        self._started = [one for one in providers if one.available]
 
     async def start(self, supervisor: Supervisor) -> None:
         """Start all processes and wait until they take work; a provider that fails is reported and tried again.
@@ -64,7 +64,7 @@ class LocalMesh:
         """
         write_known(self.layout.known_providers, self.providers)
         await supervisor.start_essential([self._store(), self._control()])
-        providers = [self._provider(name) for name in self._started]
+        providers = [self._provider(one) for one in self._started]
         starting = asyncio.create_task(supervisor.start(providers))
         try:
             await supervisor.start_essential([self._gateway()])
@@ -73,11 +73,11 @@ class LocalMesh:
             starting.cancel()
             await asyncio.wait({starting})
         ready = {event.name for event in events if event.state == ChildState.READY}
-        await self._until_registered({name for name in self._started if child_of_provider(name) in ready})
+        await self._until_registered({one.id for one in self._started if child_of_provider(one.id) in ready})
 
     async def stop(self, supervisor: Supervisor, grace: float = GRACE_SECONDS) -> None:
         """Stop all processes, the door first: calls under way may finish as long as what they need is there."""
-        providers = [child_of_provider(name) for name in self._started]
+        providers = [child_of_provider(one.id) for one in self._started]
         await supervisor.stop([[GATEWAY], providers, [CONTROL, STORE]], grace)
 
     async def describe(self) -> tuple[list[ProviderInfo], list[ModelInfo]]:
@@ -113,15 +113,15 @@ class LocalMesh:
     def _gateway(self) -> ChildSpec:
         return self._server(GATEWAY, self.address, "gateway.forwarder", "--routes", self.layout.socket("routes"))
 
-    def _provider(self, provider_id: str) -> ChildSpec:
-        address = self.layout.provider_socket(provider_id)
+    def _provider(self, provider: KnownProvider) -> ChildSpec:
+        address = self.layout.provider_socket(provider.id)
         command = server_command(
             "provider_servers.runtime",
-            provider_id,
+            provider.entry,
             *("--listen", address),
             *("--registry", self.layout.socket(CONTROL)),
         )
-        return ChildSpec(child_of_provider(provider_id), command, partial(until_serving, address))
+        return ChildSpec(child_of_provider(provider.id), command, partial(until_serving, address))
 
 
 async def _registered(mesh: Mesh, wanted: set[str]) -> bool:

@@ -1,0 +1,56 @@
+"""What every command shares: its parameters, and how it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automarket.cli.exits import Exit, exit_of
+from automarket.errors import AutoMarketError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from automarket.cli.terminal import Terminal
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="AUTOMARKET_ADDRESS",
+        metavar="HOST:PORT",
+        help="Where the mesh is: host:port or unix:/path.",
+        show_default=False,
+    ),
+]
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+
+
+def terminal(*, as_json: bool) -> Terminal:
+    """Give the streams of a command."""
+    from automarket.cli.terminal import Terminal
+
+    return Terminal(as_json=as_json)
+
+
+def run(screen: Terminal, work: Coroutine[Any, Any, Any]) -> None:
+    """Run a command to its end; what it fails with is said in words and becomes the exit code.
+
+    Raises:
+        typer.Exit: the command failed.
+    """
+    try:
+        asyncio.run(work)
+    except AutoMarketError as error:
+        screen.error(error)
+        raise typer.Exit(exit_of(error)) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except BrokenPipeError:  # whoever read the output has had enough
+        raise
+    except OSError as error:  # a file of the user's
+        screen.error(AutoMarketError(f"{error.filename or 'file'}: {error.strerror}"))
+        raise typer.Exit(Exit.FAILED) from None
