@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RequestT = TypeVar("RequestT")
 
 DRAIN_SECONDS = 0.8
+SETTLE_SECONDS = 0.003
 
 _GARBAGE = object()
 
@@ -74,6 +75,8 @@ class RequestReader(Generic[RequestT]):
         """
         message = await self._read()
         if message is EOF:
+            # gRPC reports a caller that went away as a regular end too, up to 2 ms before it cancels the call.
+            await asyncio.sleep(SETTLE_SECONDS)
             raise StopAsyncIteration
         return checked(message)
 

@@ -112,6 +112,19 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | floa
             raise
 
 
+@contextlib.contextmanager
+def side_span(name: str) -> Generator[Span]:
+    """Record what happens inside as a span that never becomes the current one: for generators anybody may close."""
+    current = _tracer.start_span(name)
+    try:
+        yield current
+    except BaseException as error:
+        mark_failed(current, error)
+        raise
+    finally:
+        current.end()
+
+
 def mark_failed(current: Span, error: BaseException) -> None:
     """Say in a span why it failed; never the text of an unexpected error, which may hold anything."""
     if isinstance(error, grpc.aio.AbortError):  # only how gRPC ends a call; why is said where it is ended
@@ -121,7 +134,7 @@ def mark_failed(current: Span, error: BaseException) -> None:
     current.set_attribute("error.type", reason)
 
 
-def inject(metadata: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+def inject(metadata: Iterable[tuple[str, str | bytes]] = ()) -> list[tuple[str, str | bytes]]:
     """Add the current trace to call metadata."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
