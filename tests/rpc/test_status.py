@@ -13,7 +13,7 @@ from automarket.errors import (
     ProviderBusy,
     UnavailableError,
 )
-from automarket.rpc.status import MAX_STATUS_BYTES, from_status, to_status
+from automarket.rpc.status import MAX_STATUS_BYTES, clip, from_status, to_status
 
 
 def walk(cls: type[AutoMarketError]) -> list[type[AutoMarketError]]:
@@ -49,13 +49,28 @@ def test_a_status_stays_small_whatever_is_put_into_it():
         "é" * 5000,
         hint="h" * 5000,
         fields={f"field{n}": "f" * 500 for n in range(100)},
-        metadata={f"key{n}": "v" * 1000 for n in range(4)},
+        metadata={f"key{n}": "v" * 1000 for n in range(50)},
         log_lines=tuple("l" * 500 for _ in range(100)),
     )
     wire = to_status(error)
     assert len(wire.details) <= MAX_STATUS_BYTES
     assert len(wire.message.encode()) <= 512
-    assert isinstance(from_status(wire.code, wire.message, wire.details), ProviderBusy)
+    got = from_status(wire.code, wire.message, wire.details)
+    assert isinstance(got, ProviderBusy)
+    assert got.hint
+    assert got.metadata["retry"] == ProviderBusy.retry
+    assert 2 <= len(got.fields) < 100
+    assert 2 <= len(got.log_lines) < 100
+
+
+def test_of_a_long_log_the_last_lines_are_kept():
+    wire = to_status(ProviderBusy("busy", log_lines=tuple(f"line {n}" for n in range(1000))))
+    assert from_status(wire.code, wire.message, wire.details).log_lines[-1] == "line 999"
+
+
+def test_a_text_is_never_cut_inside_a_character():
+    assert clip("é" * 10, 10) == "ééé..."
+    assert clip("short", 10) == "short"
 
 
 def test_a_status_without_details_becomes_a_class_that_fits_its_code():
