@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from automarket.errors import InputUnsuitable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Role(StrEnum):
@@ -39,3 +45,16 @@ _CASTS: dict[Role, frozenset[Role]] = {
 def reachable(role: Role) -> frozenset[Role]:
     """Give the roles that an asset of this role can play, casts included; a video may turn out to have no sound."""
     return _CASTS[role]
+
+
+def unsuitable(plays: Iterable[Role], needed: Role, *, what: str = "the input") -> InputUnsuitable:
+    """Give the error that says what an asset plays and what was needed."""
+    played = " and ".join(sorted(plays)) or "no role"
+    return InputUnsuitable(f"{what} plays {played}; {needed} was needed", hint=_ADVICE.get(needed))
+
+
+_ADVICE = {
+    Role.TEXT: "a speech-to-text model makes text of speech",
+    Role.SPEECH: "give sound, or a video with a sound track; a text-to-speech model makes speech of text",
+    Role.AUDIO: "give sound, or a video with a sound track",
+}
