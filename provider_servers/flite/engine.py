@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from automarket.errors import OptionInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
 
@@ -56,7 +56,7 @@ class SpeechEngine(Protocol):
         """Give what can be spoken of `text`, sentence by sentence."""
         ...
 
-    def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncIterator[bytes]:
+    def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncGenerator[bytes]:
         """Give the sound of the pieces as it is made: 16-bit little-endian mono samples.
 
         `folder` is for scratch files. Raises BackendFailed when the engine breaks.

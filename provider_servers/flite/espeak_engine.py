@@ -16,7 +16,7 @@ from provider_servers.flite.engine import EngineFacts
 from provider_servers.flite.sentences import split
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     from provider_servers.flite.engine import Manner
@@ -50,7 +50,7 @@ class EspeakEngine:
         """Give the sentences of `text`."""
         return split(text)
 
-    async def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncIterator[bytes]:
+    async def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncGenerator[bytes]:
         """Give the sound as it is made."""
         variant = "" if manner.voice == "default" else f"+{manner.voice}"
         job = {

@@ -17,7 +17,7 @@ from provider_servers.flite.engine import EngineFacts
 from provider_servers.flite.sentences import split, to_ascii
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     from provider_servers.flite.engine import Manner
@@ -49,7 +49,7 @@ class FliteEngine:
         """Give the sentences of `text`, in ASCII: the voices read nothing else."""
         return split(to_ascii(text))
 
-    async def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncIterator[bytes]:
+    async def speak(self, pieces: Sequence[str], manner: Manner, folder: Path) -> AsyncGenerator[bytes]:
         """Give the sound of each piece when it is made."""
         source, sound = folder / "sentence.txt", folder / "sentence.wav"
         stretch = f"duration_stretch={1 / manner.speed:.4f}"
