@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from automarket import capabilities
@@ -217,7 +216,7 @@ def _read_token(token: str) -> tuple[str, str]:
         return ("", "")
     try:
         provider_id, _, model_id = base64.urlsafe_b64decode(token).decode().partition("\n")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         provider_id, model_id = "", ""
     if not model_id:
         raise PageTokenInvalid("the page token is not one that this service gave", fields={"page_token": "unknown"})

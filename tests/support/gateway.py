@@ -14,6 +14,7 @@ import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from automarket.errors import AutoMarketError
 from automarket.rpc.channel import errors_mapped, open_channel
 from automarket.rpc.streams import BidiCall
 from automarket.v1 import discovery_service_pb2, model_service_pb2, transform_pb2
@@ -65,6 +66,18 @@ async def until(condition, timeout=5.0, what="condition"):
             raise AssertionError(f"{what}: not within {timeout} s")
         await asyncio.sleep(0.01)
     return time.monotonic() - begin
+
+
+async def until_true(ask, timeout=5.0, what="condition"):
+    """Wait until `await ask()` gives something; give that."""
+    begin = time.monotonic()
+    while True:
+        with contextlib.suppress(AutoMarketError):
+            if answer := await ask():
+                return answer
+        if time.monotonic() - begin > timeout:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        await asyncio.sleep(0.01)
 
 
 async def resolved(channel, **target):

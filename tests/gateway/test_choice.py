@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from automarket.errors import (
+    CapabilityUnknown,
+    InputUnsuitable,
+    InvalidRequestError,
+    ModelUnknown,
+    ProviderUnavailable,
+    ProviderUnknown,
+    TargetMissing,
+)
+from gateway.relay.choice import choose
+from gateway.relay.metadata import target_from_metadata
+from gateway.relay.table import Instance, Load, Model, Provider, Slot, Table
+from gateway.relay.target import Target, fit_slots
+
+TEXT, SOUND, VIDEO = Slot(("text",)), Slot(("audio", "speech", "video")), Slot(("video",))
+STT = Model("en", ("en", "org/en", "english"), ("speech-to-text", "audio-to-text"), (SOUND,), ("text",))
+TTS = Model("rms", ("rms",), ("text-to-speech", "text-to-audio"), (TEXT,), ("audio", "speech"))
+NAMES = {"speech-to-text": "speech-to-text", "transcription": "speech-to-text", "text-to-speech": "text-to-speech"}
+NAMES |= {"text-to-video": "text-to-video", "audio-to-text": "audio-to-text"}
+
+
+def provider(name, *models, instances=1, **fields):
+    running = tuple(Instance(f"{name}-{n}", f"unix:/{name}-{n}") for n in range(1, instances + 1))
+    return Provider(name, (name, f"{name}-alias"), models=models, instances=running, **fields)
+
+
+def table(*providers, settled=True):
+    return Table(providers=providers, control="unix:/c", capabilities=NAMES, settled=settled, retry_after=2.5)
+
+
+def busy(one, *loads, places=4):
+    loaded = [replace(i, load=Load(*load), max_concurrent=places) for i, load in zip(one.instances, loads, strict=True)]
+    return replace(one, instances=tuple(loaded))
+
+
+ALL = table(provider("listen", STT), provider("speak", TTS))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(capability="speech-to-text"),
+        Target(capability="transcription"),
+        Target(capability="Audio to text"),
+        Target(capability="CAPABILITY_SPEECH_TO_TEXT"),
+        Target(model="en"),
+        Target(model="org/en"),
+        Target(model="english"),
+        Target(provider="listen"),
+        Target(provider="listen-alias", model="english", capability="audio-to-text"),
+        Target(output_role="text"),
+        Target(input_roles=("video",), output_role="text"),
+        Target(provider="listen", instance_id="listen-1"),
+    ],
+)
+def test_every_name_finds_the_model(target):
+    route = choose(ALL, target)
+    assert (route.provider_id, route.model_id, route.instance_id) == ("listen", "en", "listen-1")
+    assert route.address == "unix:/listen-1"
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "words"),
+    [
+        (Target(), TargetMissing, "names no"),
+        (Target(input_roles=("video",)), TargetMissing, "names no"),
+        (Target(model="none"), ModelUnknown, "'none'"),
+        (Target(model="rms", provider="listen"), ModelUnknown, "at provider 'listen'"),
+        (Target(provider="none"), ProviderUnknown, "'none'"),
+        (Target(provider="listen", instance_id="none"), ProviderUnknown, "'none'"),
+        (Target(capability="text-to-smell"), CapabilityUnknown, "no capability is called"),
+        (Target(capability="text-to-video"), CapabilityUnknown, "nobody here can do text-to-video"),
+        (Target(capability="text-to-speech", model="en"), CapabilityUnknown, "model 'en' cannot do text-to-speech"),
+        (Target(capability="text-to-speech", provider="listen"), CapabilityUnknown, "provider 'listen' cannot do"),
+        (Target(capability="speech-to-text", input_roles=("text",)), InputUnsuitable, "takes text"),
+        (Target(provider="listen", input_roles=("audio", "audio")), InputUnsuitable, "takes audio and audio"),
+        (Target(model="en", output_role="video"), InvalidRequestError, "makes video"),
+        (Target(output_role="video"), InvalidRequestError, "makes video"),
+    ],
+)
+def test_what_cannot_be_had_is_said_by_its_name(target, error, words):
+    with pytest.raises(error) as caught:
+        choose(ALL, target)
+    assert words in caught.value.message
+    assert type(caught.value) is error
+
+
+def test_what_an_unsuitable_input_would_have_to_be_is_said():
+    with pytest.raises(InputUnsuitable) as caught:
+        choose(ALL, Target(capability="speech-to-text", input_roles=("text",)))
+    assert "audio/speech/video" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "target",
+    [Target(model="none"), Target(provider="none"), Target(capability="none"), Target(capability="text-to-video")],
+)
+def test_an_unknown_name_is_worth_asking_for_again_while_providers_register(target):
+    with pytest.raises(ProviderUnavailable) as caught:
+        choose(replace(ALL, settled=False), target)
+    assert caught.value.retry_after == 2.5
+
+
+def test_the_least_busy_instance_takes_the_call():
+    stt = provider("listen", STT, instances=3)
+    assert choose(table(busy(stt, (2, 0), (1, 0), (1, 3))), Target(model="en")).instance_id == "listen-2"
+    # Its own calls count before the instance has reported them.
+    own = {"listen-2": 3}
+    assert choose(table(busy(stt, (2, 0), (1, 0), (1, 3))), Target(model="en"), own).instance_id == "listen-1"
+    # A full one comes last, however many places it has.
+    full = table(busy(provider("big", STT), (8, 0), places=8), busy(provider("small", STT), (1, 0), places=2))
+    assert choose(full, Target(model="en")).provider_id == "small"
+
+
+def test_calls_go_to_all_providers_of_a_capability():
+    one, two = provider("one", STT), provider("two", replace(STT, id="other", names=("other",)))
+    calls = {"one-1": 1}
+    assert choose(table(one, two), Target(capability="transcription"), calls).provider_id == "two"
+    assert choose(table(one, two), Target(model="en"), calls).provider_id == "one"
+
+
+def test_the_first_model_of_a_provider_is_its_default():
+    second = replace(STT, id="aa", names=("aa",))
+    assert choose(table(provider("listen", STT, second)), Target(capability="speech-to-text")).model_id == "en"
+
+
+def test_what_runs_here_comes_before_a_vendor_and_alone_when_asked():
+    vendor = provider("avendor", STT, local=False)
+    here = busy(provider("here", STT), (9, 0), places=1)
+    assert choose(table(vendor, here), Target(model="en")).provider_id == "here"
+    assert choose(table(vendor), Target(model="en")).provider_id == "avendor"
+    with pytest.raises(InvalidRequestError, match="local"):
+        choose(table(vendor), Target(model="en", local_only=True))
+
+
+def test_who_cannot_take_calls_is_passed_over():
+    absent = provider("absent", STT, instances=0)
+    broken = provider("broken", STT, available=False, reason="no key", hint="set KEY")
+    without = provider("without", replace(STT, available=False, reason="not loaded"))
+    leaving = replace(provider("leaving", STT), instances=(Instance("leaving-1", "unix:/l", draining=True),))
+    others = (absent, broken, without, leaving)
+    assert choose(table(*others, provider("good", STT)), Target(model="en")).provider_id == "good"
+    tried = frozenset({"good-1"})
+    with pytest.raises(ProviderUnavailable) as caught:
+        choose(table(*others, provider("good", STT)), Target(model="en"), avoid=tried)
+    assert caught.value.retry_after
+    with pytest.raises(ProviderUnavailable) as caught:
+        choose(table(*others), Target(provider="broken"))
+    assert "no key" in caught.value.message
+    assert caught.value.hint == "set KEY"
+    assert caught.value.metadata["provider"] == "broken"
+    with pytest.raises(ProviderUnavailable, match="not loaded"):
+        choose(table(*others), Target(provider="without"))
+    with pytest.raises(ProviderUnavailable, match="no instance"):
+        choose(table(*others), Target(provider="absent"))
+
+
+def test_fallbacks_follow_in_order_and_the_first_error_stays():
+    target = Target(model="gone", fallbacks=(("gone", "speak"), ("rms", ""), ("en", "")))
+    assert choose(ALL, target).model_id == "rms"
+    assert choose(ALL, replace(target, model="en")).model_id == "en"
+    with pytest.raises(ModelUnknown, match="'gone'"):
+        choose(ALL, Target(model="gone", fallbacks=(("away", ""), ("", "nobody"))))
+    # A fallback leaves the instance behind and keeps what else was asked for.
+    elsewhere = Target(model="en", provider="speak", instance_id="speak-1", fallbacks=(("", "listen"),))
+    assert choose(ALL, elsewhere).provider_id == "listen"
+    with pytest.raises(CapabilityUnknown):
+        choose(ALL, Target(capability="text-to-video", fallbacks=(("en", ""),)))
+
+
+OVERLAYS = Slot(("image", "video"), repeated=True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "roles", "fits"),
+    [
+        ((SOUND,), ("video",), True),
+        ((SOUND,), (), True),
+        ((SOUND,), ("text",), False),
+        ((TEXT, SOUND), ("text", "speech"), True),
+        ((TEXT, SOUND), ("speech",), True),
+        ((TEXT, SOUND), ("speech", "text"), False),
+        ((VIDEO, OVERLAYS), ("video", "image", "video", "image"), True),
+        ((VIDEO, OVERLAYS), ("video",) * 300, True),
+        ((VIDEO, OVERLAYS, TEXT), ("video", "image", "text"), True),
+        ((VIDEO, OVERLAYS), ("video", "text"), False),
+        ((), ("text",), False),
+    ],
+)
+def test_inputs_fill_slots_in_order(slots, roles, fits):
+    assert fit_slots(slots, roles) == fits
+
+
+def test_metadata_name_a_target_as_the_contract_writes_it():
+    target = target_from_metadata(
+        [
+            ("automarket-capability", "speech-to-text"),
+            ("automarket-model", "org/en"),
+            ("automarket-provider", "listen"),
+            ("automarket-instance", "listen-1"),
+            ("automarket-roles", "video,audio>text"),
+            ("automarket-prefer", "local-only,en@listen,@speak,a@b@speak"),
+            ("other", "x"),
+            ("automarket-model-bin", b"\x00"),
+        ]
+    )
+    assert target == Target(
+        capability="speech-to-text",
+        model="org/en",
+        provider="listen",
+        instance_id="listen-1",
+        input_roles=("video", "audio"),
+        output_role="text",
+        local_only=True,
+        fallbacks=(("en", "listen"), ("", "speak"), ("a@b", "speak")),
+    )
+    assert target_from_metadata([("automarket-roles", ">text")]) == Target(output_role="text")
+    assert target_from_metadata([("automarket-prefer", "local-only"), ("my-key", "x")]) is None
