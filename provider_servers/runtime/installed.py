@@ -40,8 +40,9 @@ def _describe(name: str) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - somebody else's code; whatever it raises is shown, not passed on
         fault = f"{type(error).__name__}: {error}"
         broken = Availability(available=False, reason=f"its code does not load ({fault})", hint="reinstall it")
-        return {"entry": name, "id": name, "kind": "local", "name": name, "aliases": []} | _availability(broken)
-    facts = {
+        unknown: dict[str, Any] = {"entry": name, "id": name, "kind": "local", "name": name, "aliases": []}
+        return unknown | _availability(broken)
+    facts: dict[str, Any] = {
         "entry": name,
         "id": provider.id,
         "aliases": list(provider.aliases),

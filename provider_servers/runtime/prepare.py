@@ -11,11 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from automarket.assets.formats import detect
+from automarket.assets.roles import Role, reachable, unsuitable
+from automarket.errors import ChunkTooLarge, InputIncomplete, InputTooLarge, InputUnsuitable
 from automarket.media.cast import cast_stream
-
-from automarket.assets.roles import Role, reachable
-from automarket.errors import ChunkTooLarge, InputEmpty, InputIncomplete, InputTooLarge, InputUnsuitable
+from automarket.media.head import take_head, with_head
 from automarket.media.info import CastSpec
 from automarket.media.wire import spec_to_proto, to_duration
 from automarket.v1 import media_pb2
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from provider_servers.runtime.store import StoreLink
 
 MAX_INLINE_BYTES = 64 * 1024
-HEAD_BYTES = 64 * 1024
 
 
 def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model) -> list[Slot]:
@@ -80,10 +78,10 @@ def check_role(roles: Iterable[Role], slot: Slot, number: int, *, what: str) -> 
     Raises:
         InputUnsuitable: saying what it plays and what was needed.
     """
-    plays = sorted(roles)
-    if not any(slot.role in reachable(role) for role in plays):
-        message = f"input {number} ({what}) plays {', '.join(plays) or 'no role'}; slot {slot.name!r} needs {slot.role}"
-        raise InputUnsuitable(message, fields={f"header.inputs[{number}]": f"cannot play {slot.role}"})
+    if not any(slot.role in reachable(role) for role in roles):
+        error = unsuitable(roles, slot.role, what=f"input {number} ({what})")
+        error.fields[f"header.inputs[{number}]"] = f"cannot play {slot.role}"
+        raise error
 
 
 @dataclass(slots=True)
@@ -170,16 +168,10 @@ class Preparer:
 
         async def checked() -> AsyncGenerator[bytes]:
             async with aclosing(self._kept(number, source())) as pieces:
-                head = await _head(pieces)
-                if not head:
-                    raise InputEmpty(f"input {number} is empty", fields={f"header.inputs[{number}]": "empty"})
-                found = detect(head)
-                if found is None:
-                    message = f"input {number} is of no known format; slot {slot.name!r} needs {slot.role}"
-                    raise InputUnsuitable(message, fields={f"header.inputs[{number}]": "unknown format"})
+                head, found = await take_head(pieces, what=f"input {number}")
                 check_role(found.roles, slot, number, what=found.media_type)
                 wanted = spec if spec or slot.role in found.roles else CastSpec(slot.role)
-                flow = _chain(head, pieces)
+                flow = with_head(head, pieces)
                 if wanted is not None:
                     self.casts.append(media_pb2.CastRecord(spec=spec_to_proto(wanted), slot=slot.name))
                     flow = cast_stream(flow, wanted)
@@ -207,19 +199,3 @@ class Preparer:
 
 async def _once(data: bytes) -> AsyncGenerator[bytes]:
     yield data
-
-
-async def _head(pieces: AsyncGenerator[bytes]) -> bytes:
-    """Take the first bytes, enough to tell what it is; one live chunk may be all there is for now."""
-    head = b""
-    async for piece in pieces:
-        head += piece
-        if len(head) >= HEAD_BYTES or detect(head) is not None:
-            break
-    return head
-
-
-async def _chain(head: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    yield head
-    async for piece in pieces:
-        yield piece

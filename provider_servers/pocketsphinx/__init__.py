@@ -1,0 +1,5 @@
+"""Speech-to-text in this process by pocketsphinx, whose wheel carries its US English model."""
+
+from provider_servers.pocketsphinx.provider import PocketsphinxProvider
+
+__all__ = ["PocketsphinxProvider"]
