@@ -51,13 +51,13 @@ class Placement:
 
 
 def place_all(
-    wishes: Sequence[Mapping[str, Any]], base: Shown, overlays: Sequence[Shown], base_seconds: float
+    wishes: Sequence[Mapping[str, Any]], base: Resolution, overlays: Sequence[Shown], base_seconds: float
 ) -> list[Placement]:
     """Give every overlay its place.
 
     Args:
         wishes: the option `overlays`, in the order of the inputs; overlays without one lie top left, from the start.
-        base: the base video.
+        base: size of the base.
         overlays: the overlays.
         base_seconds: how long the base plays.
 
@@ -68,7 +68,7 @@ def place_all(
         what = f"there are {len(overlays)} overlays and {len(wishes)} entries"
         raise _invalid(f"[{len(overlays)}]", what, "give one entry for each input of slot overlays, in order")
     return [
-        _place(index, wishes[index] if index < len(wishes) else {}, base.size, overlay, base_seconds)
+        _place(index, wishes[index] if index < len(wishes) else {}, base, overlay, base_seconds)
         for index, overlay in enumerate(overlays)
     ]
 

@@ -8,7 +8,7 @@ from automarket.errors import OptionInvalid
 from provider_servers.ffmpeg.layout import POSITIONS, Shown, place_all
 from provider_servers.runtime.events import Resolution
 
-BASE = Shown(Resolution(320, 180), still=False, duration=10.0)
+BASE = Resolution(320, 180)
 PICTURE = Shown(Resolution(64, 32), still=True)
 CLIP = Shown(Resolution(64, 32), still=False, duration=2.0)
 
