@@ -41,12 +41,14 @@ def all_capabilities(model: model_pb2.Model) -> tuple[str, ...]:
 
 
 def takes(model: model_pb2.Model) -> tuple[Slot, ...]:
-    """Give the input slots, each with the roles that can be cast to it."""
-    return tuple(Slot(_accepted(Role.from_number(slot.role)), slot.repeated) for slot in model.inputs)
+    """Give the input slots, each with the roles that it takes as they are or that can be cast to it."""
+    return tuple(Slot(_accepted(slot), slot.repeated) for slot in model.inputs)
 
 
-def _accepted(wanted: Role | None) -> tuple[str, ...]:
-    return tuple(str(role) for role in Role if wanted in reachable(role))
+def _accepted(slot: model_pb2.InputSlot) -> tuple[str, ...]:
+    wanted = Role.from_number(slot.role)
+    as_they_are = {media_type.partition("/")[0] for media_type in slot.media_types}
+    return tuple(str(role) for role in Role if wanted in reachable(role) or role in as_they_are)
 
 
 def makes(model: model_pb2.Model) -> tuple[str, ...]:

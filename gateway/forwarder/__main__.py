@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from automarket.rpc.process import run_server
 from automarket.rpc.server import RpcServer
 from gateway.forwarder.handler import ForwardingHandler
+from gateway.forwarder.health import MeshHealth
 from gateway.forwarder.settings import ForwarderSettings
 from gateway.forwarder.upstreams import Upstreams
 from gateway.relay.feed import RoutingFeed
@@ -33,22 +34,24 @@ def gateway(settings: ForwarderSettings) -> Callable[[asyncio.Event], Awaitable[
     """Give what runs the public port until an event is set."""
 
     async def run(stop: asyncio.Event) -> None:
+        server = RpcServer(
+            [settings.listen],
+            SERVICES,
+            allow_network=settings.insecure,
+            max_concurrent_calls=settings.max_calls,
+            reflect=False,
+        )
+        health = MeshHealth(server.set_serving)
         upstreams = Upstreams()
         tidying: set[asyncio.Task[None]] = set()
 
-        def tidy(table: Table) -> None:
+        def take(table: Table) -> None:
+            health.follow(table)
             task = asyncio.create_task(upstreams.keep_only(addresses(table)))
             tidying.add(task)
             task.add_done_callback(tidying.discard)
 
-        async with RoutingFeed(settings.routes.removeprefix("unix:"), tidy) as feed:
-            server = RpcServer(
-                [settings.listen],
-                SERVICES,
-                allow_network=settings.insecure,
-                max_concurrent_calls=settings.max_calls,
-                reflect=False,
-            )
+        async with RoutingFeed(settings.routes.removeprefix("unix:"), take) as feed:
             server.grpc.add_generic_rpc_handlers((ForwardingHandler(feed, upstreams),))
             await server.start()
             await stop.wait()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
+from opentelemetry import trace
 
 from automarket.errors import AutoMarketError, Code, DeadlineExceeded, ProviderLost, StoreUnavailable, UnavailableError
 from automarket.rpc.status import details_of
@@ -115,6 +116,12 @@ class Forwarder:
         call = stream_call(channel, method, inject(cast("Any", metadata)), timeout)
         self._upstreams.count(instance, 1)
         sending = asyncio.create_task(_send(call, requests, first))
+        if destination.route is not None:
+            route = {
+                "automarket.provider": destination.route.provider_id,
+                "automarket.model": destination.route.model_id,
+            }
+            trace.get_current_span().set_attributes(route)
         begun = False
         try:
             await context.send_initial_metadata(_passed(await call.initial_metadata()))

@@ -85,7 +85,8 @@ async def test_providers_that_cannot_run_here_are_listed_with_what_mends_it(here
 
 
 async def test_models_are_found_by_what_they_do_take_and_make_whose_they_are_and_by_words(here):
-    slots = [slot("base", media_pb2.ROLE_VIDEO), slot("overlays", media_pb2.ROLE_IMAGE, repeated=True)]
+    slots = [slot("base", media_pb2.ROLE_VIDEO), slot("overlays", media_pb2.ROLE_VIDEO, repeated=True)]
+    slots[1].media_types.extend(["video/mp4", "image/png"])  # pictures are taken as they are
     outputs = [model_pb2.OutputType(name="video", role=media_pb2.ROLE_VIDEO)]
     lays = model("lay", "video-composition", inputs=slots, outputs=outputs)
     one = registration("one", models=[model(), smelling()])

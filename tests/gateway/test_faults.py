@@ -17,8 +17,12 @@ from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
 from tests.support.gateway import chunk, facts, header, resolved, transform, until, until_served, until_true
 
-ROUNDS = 3
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=[3, pytest.param(25, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+def rounds(request):
+    return request.param
 
 
 @contextlib.asynccontextmanager
@@ -56,10 +60,10 @@ async def upload():
     [("hang", None, "running"), ("wait", None, "before the first event"), ("echo", upload, "running")],
 )
 async def test_a_provider_that_is_killed_ends_its_calls_within_a_second_naming_provider_and_phase(
-    processes, do, chunks, phase
+    processes, do, chunks, phase, rounds
 ):
     async with running(processes, "one", "two") as channel:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             begun = asyncio.Event()
             calls = [asyncio.create_task(stream_until_lost(channel, do, chunks and chunks(), begun)) for _ in range(3)]
             await begun.wait()
@@ -77,9 +81,9 @@ async def test_a_provider_that_is_killed_ends_its_calls_within_a_second_naming_p
             await until_served(channel, provider="one")
 
 
-async def test_a_provider_that_is_killed_is_out_of_rotation_within_a_second_and_calls_go_elsewhere(processes):
+async def test_a_provider_that_is_killed_is_out_of_rotation_within_a_second_and_calls_go_elsewhere(processes, rounds):
     async with running(processes, "one", "two") as channel:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             begun = processes.kill("one-1")
             answer = await transform(channel, header(capability_name="speech-to-text"))
             assert facts(answer[0])["peer"] == "two-1"
@@ -112,7 +116,7 @@ async def test_a_frozen_provider_is_noticed_and_calls_go_elsewhere(processes):
         assert await until_served(channel, provider="one") == "one-1"
 
 
-async def test_calls_go_on_while_control_is_dead_and_names_it_would_know_are_worth_asking_for_again(processes):
+async def test_calls_go_on_while_control_is_dead_and_names_it_would_know_are_worth_asking_for_again(processes, rounds):
     async with running(processes, "one") as channel:
         with pytest.raises(ModelUnknown):  # settled
             while True:
@@ -122,7 +126,7 @@ async def test_calls_go_on_while_control_is_dead_and_names_it_would_know_are_wor
                     raise
                 except UnavailableError:
                     await asyncio.sleep(0.1)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             processes.kill("control")
             await asyncio.sleep(0.1)
             for _ in range(5):
@@ -157,9 +161,9 @@ async def test_a_provider_that_dies_right_after_control_started_is_out_all_the_s
             assert facts(answer[0])["peer"] == "two-1"
 
 
-async def test_control_that_stops_in_order_leaves_the_table_and_takes_providers_back(processes):
+async def test_control_that_stops_in_order_leaves_the_table_and_takes_providers_back(processes, rounds):
     async with running(processes, "one") as channel:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             begin = time.monotonic()
             assert processes.stop("control") == 0
             assert time.monotonic() - begin < 1.5
@@ -192,9 +196,9 @@ async def retried(call):
             await asyncio.sleep(0.1)
 
 
-async def test_a_client_that_is_killed_ends_the_work_of_the_provider(processes):
+async def test_a_client_that_is_killed_ends_the_work_of_the_provider(processes, rounds):
     async with running(processes, "one") as channel:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             before = len(processes.notes("one-1"))
             async with open_channel(processes.public) as other:
                 call = ModelServiceStub(other).Transform()
@@ -206,3 +210,53 @@ async def test_a_client_that_is_killed_ends_the_work_of_the_provider(processes):
             assert what.endswith("hang")
             assert when - begin < 0.5
         assert await until_served(channel, provider="one")
+
+
+async def test_a_provider_that_does_not_read_holds_the_caller_back_and_not_memory(processes):
+    async with running(processes, "one") as channel:
+        sent = 0
+
+        async def much():
+            nonlocal sent
+            while sent < 400:
+                yield chunk(bytes(1024 * 1024))
+                sent += 1
+
+        before = processes.peak_mebibytes("gateway")
+        call = ModelServiceStub(channel).Transform()
+        async with BidiCall(call, header("hang", provider="one"), much()) as bidi:
+            await anext(bidi.responses())
+            await asyncio.sleep(2)
+            assert sent < 50
+            assert processes.peak_mebibytes("gateway") - before < 40
+
+
+async def test_memory_stays_flat_whatever_flows(processes):
+    async def much(count):
+        for _ in range(count):
+            yield chunk(bytes(1024 * 1024))
+
+    async with running(processes, "one") as channel:
+        peaks = []
+        for count in (64, 512):
+            call = ModelServiceStub(channel).Transform()
+            async with BidiCall(call, header("echo", provider="one"), much(count)) as bidi:
+                got = [len(response.event.output_chunk.data) async for response in bidi.responses()]
+            assert sum(got) == count * 1024 * 1024
+            peaks.append(processes.peak_mebibytes("gateway"))
+        assert peaks[1] < 150
+        assert peaks[1] - peaks[0] < 25
+
+
+async def test_a_caller_that_does_not_read_holds_the_provider_back_and_not_memory(processes):
+    async def much():
+        for _ in range(400):
+            yield chunk(bytes(1024 * 1024))
+
+    async with running(processes, "one") as channel:
+        before = processes.peak_mebibytes("gateway")
+        call = ModelServiceStub(channel).Transform()
+        async with BidiCall(call, header("echo", provider="one"), much()) as bidi:
+            await anext(bidi.responses())
+            await asyncio.sleep(2)
+            assert processes.peak_mebibytes("gateway") - before < 40

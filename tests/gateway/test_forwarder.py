@@ -275,6 +275,23 @@ async def test_health_says_serving(here):
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_health_of_providers_and_capabilities_follows_the_mesh(here):
+    async with here.running() as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(AutoMarketError) as caught, errors_mapped():
+            await stub.Check(health_pb2.HealthCheckRequest(service="speech-to-text"))
+        assert caught.value.code == Code.NOT_FOUND
+        states = health_pb2.HealthCheckResponse
+        for name in ("peer", "speech-to-text", "audio-to-text"):
+            watch = stub.Watch(health_pb2.HealthCheckRequest(service=name))
+            said = (await watch.read()).status
+            assert said in (states.SERVICE_UNKNOWN, states.NOT_SERVING)
+            async with here.peer():
+                assert (await watch.read()).status == states.SERVING
+            assert (await watch.read()).status == states.NOT_SERVING
+            watch.cancel()
+
+
 async def test_calls_spread_over_the_instances_of_a_provider(here):
     async with here.running() as channel, here.peer(instance_id="one"), here.peer(instance_id="two"):
         await until_served(channel, instance_id="one", provider="peer")

@@ -187,6 +187,11 @@ class Processes:
         process.terminate()
         return process.wait(10)
 
+    def peak_mebibytes(self, name: str) -> float:
+        """Give the most memory that a process has held, in MiB."""
+        status = Path(f"/proc/{self._running[name].pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
     def notes(self, instance: str) -> list[tuple[float, str]]:
         """Give what a peer noted: the time since 1970, and the words."""
         path = self.folder / f"{instance}.notes"
