@@ -6,9 +6,8 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from automarket.media.probe import probe
-
 from automarket.errors import InputEmpty, InputTooLarge, MediaInvalid
+from automarket.media.probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable

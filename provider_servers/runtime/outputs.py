@@ -8,10 +8,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automarket.media.probe import probe
-
 from automarket.digests import digest_bytes, digest_file
 from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
+from automarket.media.probe import probe
 from automarket.media.wire import info_to_proto, to_duration
 from automarket.v1 import options_pb2, transform_pb2
 from provider_servers.runtime.events import Segment, TextDelta, TextResult

@@ -50,8 +50,13 @@ class ProviderServer:
         add_ModelServiceServicer_to_server(ModelServicer(self._host), self._server.grpc)
         add_MediaProviderServiceServicer_to_server(ProviderServicer(self._host), self._server.grpc)
         self._registrations = [
-            Registration(address, self._describe, self._load, self._confirmed) for address in registries
+            Registration(address, self.describe, self._load, self._confirmed) for address in registries
         ]
+
+    @property
+    def active_calls(self) -> int:
+        """Calls that hold a place or wait for one."""
+        return self._host.places.active + self._host.places.queued
 
     async def start(self) -> list[str]:
         """Open the provider, serve and register; give the addresses."""
@@ -92,7 +97,8 @@ class ProviderServer:
     async def _confirmed(self, confirmed: registry_service_pb2.RegistrationConfirmed) -> None:
         await self._host.store.point_to(confirmed.asset_store)
 
-    def _describe(self) -> registry_service_pb2.Registration:
+    def describe(self) -> registry_service_pb2.Registration:
+        """Give what this server tells a registry of itself."""
         return registry_service_pb2.Registration(
             instance_id=self._host.instance_id,
             generation=self._generation,
