@@ -91,6 +91,15 @@ def mp3(head: bytes) -> bool:
     return bool(length) and _mp3_length(body[length:]) > 0
 
 
+def mp3_frame(head: bytes) -> tuple[bytes, int, int] | None:
+    """Give the first frame of an MP3 and what follows, its MPEG version's bits and its sample rate in Hz."""
+    body = _behind_tag(head)
+    if not _mp3_length(body):
+        return None
+    version = body[1] >> 3 & 3
+    return body, version, _RATES_HERTZ[version][body[2] >> 2 & 3]
+
+
 def _behind_tag(head: bytes) -> bytes:
     """Leave out an ID3v2 tag, and the zeros that some writers put behind it."""
     if not head.startswith(b"ID3") or len(head) < 10:

@@ -71,7 +71,8 @@ async def _make_sound(source: Path, given: Examined, spec: CastSpec, target: Pat
     options |= {"ac": wanted.channels} if wanted.channels else {}
     sound = open_media(source, given.format, limits=limits)["a:0"]
     output = write_media(target, sound, limits=limits, t=limits.max_seconds, **options)
-    await run_ffmpeg(arguments_of(output), limits=limits)
+    # A WAV that was written as a stream ends within a packet, which FFmpeg takes for a fault; `examine` has checked it.
+    await run_ffmpeg(arguments_of(output), limits=limits, strict=given.format.name != "wav")
     await _check_sound(given, target, wanted, limits)
     return target
 
@@ -149,7 +150,7 @@ async def cast_stream(
     if spec.role in (Role.TEXT, Role.VIDEO):
         made = flow
     elif spec.role != Role.IMAGE and can_be_piped(head, found) and _writes_to_pipe(spec.audio):
-        made = cast_piped(flow, found, spec, limits)
+        made = cast_piped(head, flow, found, spec, limits)
     else:
         made = _cast_spooled(flow, spec, limits)
     async with aclosing(flow), aclosing(made):

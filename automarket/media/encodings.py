@@ -40,7 +40,8 @@ class Encoding:
 
 
 AUDIO: dict[str, Encoding] = {
-    "wav": Encoding("wav", "pcm_s16le", "pcm_s16le", "wav"),
+    # Over 4 GiB a plain WAV header cannot tell the size.
+    "wav": Encoding("wav", "pcm_s16le", "pcm_s16le", "wav", {"rf64": "auto"}),
     "s16le": Encoding("s16le", "pcm_s16le", "pcm_s16le", "raw"),
     "flac": Encoding("flac", "flac", "flac", "flac"),
     "mp3": Encoding("mp3", "libmp3lame", "mp3", "mp3", rates=_MP3_RATES, channels=2),

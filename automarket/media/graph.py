@@ -49,9 +49,9 @@ def open_media(source: Path | None, found: Format, *, limits: MediaLimits = DEFA
 
 
 def write_media(target: Path | None, *streams: Any, limits: MediaLimits = DEFAULT_LIMITS, **options: Any) -> Any:
-    """Give ffmpeg-python's node of an output; a target of None is standard output. Nothing but media is written."""
+    """Give ffmpeg-python's node of an output; a target of None is standard output. No tags are written."""
     name = "pipe:1" if target is None else f"file:{target.absolute()}"
-    kept_out = {"map_metadata": -1, "threads": limits.threads}
+    kept_out = {"map_metadata": -1, "fflags": "+bitexact", "threads": limits.threads}
     return _library.output(*streams, name, **kept_out, **options)
 
 

@@ -11,6 +11,7 @@ from automarket.media.demands import without_sound
 from automarket.media.encodings import audio_encoding
 from automarket.media.graph import arguments_of, open_media, write_media
 from automarket.media.info import AudioFormat
+from automarket.media.lengths import mp3_seconds, riff_bytes
 from automarket.media.process import stream_ffmpeg
 from automarket.media.wav import wav_header
 
@@ -24,15 +25,25 @@ if TYPE_CHECKING:
 _NO_TRACK = "matches no streams"
 
 
+_TOLERANCE = 0.25  # seconds, and the same in percent
+
+
 async def cast_piped(
-    chunks: AsyncIterator[bytes], found: Format, spec: CastSpec, limits: MediaLimits
+    head: bytes, chunks: AsyncIterator[bytes], found: Format, spec: CastSpec, limits: MediaLimits
 ) -> AsyncGenerator[bytes]:
-    """Cast sound from a container that can be read without seeking. Raises as `cast_stream` does."""
+    """Cast sound from a container that can be read without seeking; `chunks` begins with `head`.
+
+    Raises as `cast_stream` does.
+    """
     wanted = spec.audio or AudioFormat()
     begun = False
+    # A WAV of unknown length ends within a packet, which FFmpeg takes for a fault.
+    strict = found.name != "wav" or riff_bytes(head) is not None
+    arguments = _arguments(found, wanted, limits)
+    due = mp3_seconds(head) if found.name == "mp3" else None
     try:
-        async with aclosing(stream_ffmpeg(_arguments(found, wanted, limits), chunks, limits=limits)) as pieces:
-            async for piece in _bounded(pieces, wanted, limits):
+        async with aclosing(stream_ffmpeg(arguments, chunks, limits=limits, strict=strict)) as pieces:
+            async for piece in _measured(pieces, wanted, due, limits):
                 if not begun and wanted.container == "wav":
                     yield wav_header(wanted.sample_rate or 0, wanted.channels or 0)
                 begun = True
@@ -56,13 +67,17 @@ def _arguments(found: Format, wanted: AudioFormat, limits: MediaLimits) -> list[
     return arguments_of(write_media(None, sound, limits=limits, **options))
 
 
-async def _bounded(pieces: AsyncIterator[bytes], wanted: AudioFormat, limits: MediaLimits) -> AsyncGenerator[bytes]:
-    """Pass pieces on until they play for too long, where their length is known."""
-    bare = wanted.container in ("wav", "s16le") and wanted.sample_rate and wanted.channels
-    most = limits.max_seconds * 2 * (wanted.sample_rate or 0) * (wanted.channels or 0) if bare else None
+async def _measured(
+    pieces: AsyncIterator[bytes], wanted: AudioFormat, due: float | None, limits: MediaLimits
+) -> AsyncGenerator[bytes]:
+    """Pass bare samples on until they play for too long, and see in the end that they play for as long as is due."""
+    bare = wanted.container in ("wav", "s16le")
+    rate = 2 * (wanted.sample_rate or 0) * (wanted.channels or 0) if bare else 0
     total = 0
     async for piece in pieces:
         total += len(piece)
-        if most is not None and total > most:
+        if rate and total > limits.max_seconds * rate:
             raise MediaLimit(f"the media plays over {limits.max_seconds:.0f} s")
         yield piece
+    if rate and due is not None and total and total / rate < due - _TOLERANCE - due * _TOLERANCE / 100:
+        raise MediaInvalid(f"the media is cut off: {total / rate:.2f} s of {due:.2f} s of sound can be played")

@@ -13,6 +13,7 @@ from automarket.errors import MediaInvalid, MediaLimit
 from automarket.media.engine import find_ffprobe
 from automarket.media.info import AudioInfo, MediaInfo, VideoInfo
 from automarket.media.limits import DEFAULT_LIMITS, MediaLimits
+from automarket.media.lengths import is_cut, mp3_seconds
 from automarket.media.pictures import claimed_size
 from automarket.media.process import capture
 
@@ -58,6 +59,8 @@ async def examine(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Examin
     if not found.demuxer:
         return Examined(found, MediaInfo(found.name))
     check_pixels(claimed_size(head, found.name), limits)
+    if is_cut(head, path.stat().st_size):
+        raise MediaInvalid("the media is cut off: it says that it has more bytes", hint="send it again")
     facts = await _facts(path, found, limits)
     streams = [stream for stream in facts.get("streams", ()) if not _is_cover(stream)]
     sound = next((one for one in streams if one.get("codec_type") == "audio"), None)
@@ -70,7 +73,7 @@ async def examine(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Examin
         check_pixels((video.width, video.height), limits)
     seconds = None if still else _seconds(facts.get("format", {}).get("duration"))
     info = MediaInfo(found.name, seconds, None if sound is None else _audio(sound), video)
-    return Examined(found, info, _sound_seconds(sound, found))
+    return Examined(found, info, _sound_seconds(sound, found, head))
 
 
 def check_pixels(size: tuple[int, int] | None, limits: MediaLimits) -> None:
@@ -129,9 +132,11 @@ def _frame_rate(stream: dict[str, Any]) -> float:
     return 0.0
 
 
-def _sound_seconds(stream: dict[str, Any] | None, found: Format) -> float | None:
-    if stream is None or found.name in ("mp3", "aac"):  # these say no length: FFmpeg guesses it by the bit rate
+def _sound_seconds(stream: dict[str, Any] | None, found: Format, head: bytes) -> float | None:
+    if stream is None or found.name == "aac":  # it says no length: FFmpeg guesses it by the bit rate
         return None
+    if found.name == "mp3":  # likewise, but for those that name it in a tag
+        return mp3_seconds(head)
     length = _seconds(stream.get("duration"))
     return length if length is not None else _clock(str(stream.get("tags", {}).get("DURATION", "")))
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 READ_BYTES = 256 * 1024
 TAIL_BYTES = 64 * 1024
 
-_COMMON = ("-nostdin", "-hide_banner", "-v", "error", "-xerror", "-y")
+_COMMON = ("-nostdin", "-hide_banner", "-v", "error", "-y")
+_STRICT = "-xerror"
+_CUT = "File ended prematurely"  # FFmpeg says so of Matroska, and ends well nevertheless
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
 _tracer = trace.get_tracer("automarket.media")
 
@@ -78,7 +80,7 @@ class Child:
         lines = tidy(self.written, self._arguments)
         if self._overran:
             raise MediaLimit(f"working on the media took over {self._wall_seconds:.0f} s", log_lines=tuple(lines))
-        if code != 0:
+        if code != 0 or any(_CUT in line for line in lines):
             raise explain(code, lines)
         return lines
 
@@ -166,10 +168,23 @@ def _guards(limits: MediaLimits) -> list[str]:
     return guards
 
 
-async def run_ffmpeg(arguments: Sequence[str], *, limits: MediaLimits = DEFAULT_LIMITS) -> None:
-    """Run FFmpeg to its end. Raises as `Child.finish` does, and EngineMissing where FFmpeg is not installed."""
-    async with running(find_ffmpeg(), [*_COMMON, *arguments], limits=limits) as child:
+async def run_ffmpeg(arguments: Sequence[str], *, limits: MediaLimits = DEFAULT_LIMITS, strict: bool = True) -> None:
+    """Run FFmpeg to its end.
+
+    Args:
+        arguments: what it reads and writes, as `automarket.media.graph.arguments_of` gives it.
+        limits: what it may cost.
+        strict: a fault in the media is an error, not something to be skipped.
+
+    Raises:
+        MediaInvalid, MediaRefused, MediaLimit, DiskFull, EngineMissing: as `Child.finish` does.
+    """
+    async with running(find_ffmpeg(), _command(arguments, strict=strict), limits=limits) as child:
         await child.finish()
+
+
+def _command(arguments: Sequence[str], *, strict: bool) -> list[str]:
+    return [*_COMMON, *([_STRICT] if strict else []), *arguments]
 
 
 async def capture(
@@ -187,14 +202,18 @@ async def capture(
 
 
 async def stream_ffmpeg(
-    arguments: Sequence[str], chunks: AsyncIterator[bytes] | None = None, *, limits: MediaLimits = DEFAULT_LIMITS
+    arguments: Sequence[str],
+    chunks: AsyncIterator[bytes] | None = None,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    strict: bool = True,
 ) -> AsyncGenerator[bytes]:
     """Run FFmpeg and give what it writes to pipe:1 as it comes, while `chunks` are written to its pipe:0.
 
     A slow reader slows FFmpeg, and a busy FFmpeg slows the source. Raises as `Child.finish` does, and what `chunks`
     raises. Close it (`contextlib.aclosing`) when you stop early: then FFmpeg is gone at once.
     """
-    command = [*_COMMON, *arguments]
+    command = _command(arguments, strict=strict)
     async with running(
         find_ffmpeg(), command, limits=limits, stdin=chunks is not None, stdout=True, live=chunks is not None
     ) as child:

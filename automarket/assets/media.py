@@ -1,0 +1,64 @@
+"""Sound, speech, pictures and videos."""
+
+from __future__ import annotations
+
+from automarket.assets.asset import Asset
+from automarket.assets.roles import Role
+from automarket.errors import MediaInvalid
+
+
+class Audio(Asset):
+    """Sound, or a video that is used for its sound."""
+
+    __slots__ = ()
+
+    _used_as = frozenset({Role.AUDIO, Role.SPEECH})
+
+    @property
+    def duration(self) -> float | None:
+        """How long it plays, in seconds; None when it does not say. Read as `media_info` is."""
+        return self.media_info.duration
+
+
+class Speech(Audio):
+    """Sound that carries spoken words."""
+
+    __slots__ = ()
+
+
+class Image(Asset):
+    """A still picture."""
+
+    __slots__ = ()
+
+    _used_as = frozenset({Role.IMAGE})
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels. Read as `media_info` is."""
+        return _size(self)
+
+
+class Video(Asset):
+    """Moving pictures, with or without sound."""
+
+    __slots__ = ()
+
+    _used_as = frozenset({Role.VIDEO, Role.AUDIO, Role.SPEECH})
+
+    @property
+    def duration(self) -> float | None:
+        """How long it plays, in seconds; None when it does not say. Read as `media_info` is."""
+        return self.media_info.duration
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels. Read as `media_info` is."""
+        return _size(self)
+
+
+def _size(asset: Asset) -> tuple[int, int]:
+    video = asset.media_info.video
+    if video is None:
+        raise MediaInvalid(f"the {type(asset).__name__.lower()} has no picture")
+    return video.width, video.height
