@@ -351,7 +351,7 @@ class Model(_message.Message):
     INTERLEAVED_INPUTS_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identity within the provider: 1 to 255 characters, no spaces."""
+    """Identity within the provider: 1 to 255 printable ASCII characters, no spaces."""
     canonical_id: _builtins.str
     """Which models of several providers are the same, e.g. "openai/whisper-large-v3"; empty when nobody else offers it."""
     name: _builtins.str
