@@ -13,6 +13,7 @@ import wave
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+RATE = 16_000
 PAUSE_SECONDS = 0.4
 PICTURE = (
     "gradients=size=640x360:rate=25:speed=0.02:c0=0x102840:c1=0x205070:nb_colors=2[back];"
@@ -22,17 +23,18 @@ PICTURE = (
 
 
 def speak(text: str, speech: Path) -> None:
-    """Speak sentence by sentence, with the pauses that a person would make."""
-    frames = b""
+    """Speak sentence by sentence, with the pauses that a person would make. flite gives 16 kHz, mono, 16 bit."""
+    samples = b""
     for sentence in re.findall(r"[^.]+\.", text):
         command = ["flite", "-voice", "rms", "--setf", "duration_stretch=1.1", "-t", sentence.strip(), "-o", speech]
         subprocess.run(command, check=True)
         with wave.open(str(speech)) as spoken:
-            parameters = spoken.getparams()
-            frames += spoken.readframes(spoken.getnframes()) + bytes(int(PAUSE_SECONDS * spoken.getframerate()) * 2)
+            samples += spoken.readframes(spoken.getnframes()) + bytes(int(PAUSE_SECONDS * RATE) * 2)
     with wave.open(str(speech), "wb") as whole:
-        whole.setparams(parameters)
-        whole.writeframes(frames)
+        whole.setnchannels(1)
+        whole.setsampwidth(2)
+        whole.setframerate(RATE)
+        whole.writeframes(samples)
 
 
 def main() -> None:
