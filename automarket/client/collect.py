@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from automarket.assets import Asset, AssetLoader, Text, TextMetadata
+from automarket.assets.roles import Role
 from automarket.client import events as e
 from automarket.client.results import Output, Report
 from automarket.client.spool import Spool
 from automarket.errors import InternalFault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from automarket.client.descriptors import ModelInfo
+    from automarket.errors import AutoMarketError
 
 
 @dataclass(slots=True)
@@ -30,6 +36,7 @@ class Collector:
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self.trace_id = ""
+        self.error: AutoMarketError | None = None
         self._pending: dict[int, _Pending] = {}
         self._uploads: list[e.Uploaded] = []
         self._casts: tuple[e.CastMade, ...] = ()
@@ -99,3 +106,57 @@ class Collector:
     async def outputs(self, model: ModelInfo) -> list[Output]:
         """Give the outputs as assets, in order."""
         return [await self._make(model, number) for number in sorted(self._pending)]
+
+    async def _make(self, model: ModelInfo, number: int) -> Output:
+        pending = self._pending[number]
+        finished = pending.finished
+        role = _role(model, number, pending.name)
+        content = pending.spool.finish(finished.digest if finished and pending.spool.size_bytes else "")
+        if role == Role.TEXT or (role is None and not pending.spool.size_bytes):
+            text = content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
+            return Output(pending.name, self._text(pending, text.decode()), finished)
+        if not pending.spool.size_bytes:
+            raise InternalFault(f"the provider's output {pending.name!r} is empty")
+        asset = await asyncio.to_thread(_load, content, role)
+        pending.spool.keep_file_for(asset.body)
+        return Output(pending.name, asset, finished)
+
+    def text_so_far(self) -> Text:
+        """Give the first output that is text, as far as it has come."""
+        for pending in self._pending.values():
+            if pending.tokens or pending.segments:
+                return self._text(pending, "")
+        return Text.from_string("", metadata=self._metadata())
+
+    def _text(self, pending: _Pending, sent: str) -> Text:
+        """Give a text output: what was sent as bytes, or said as tokens, or heard in segments."""
+        finished = pending.finished
+        return Text.from_string(
+            sent or "".join(pending.tokens) or " ".join(pending.segments),
+            language=finished.language if finished else None,
+            confidence=finished.confidence if finished else None,
+            metadata=self._metadata(),
+        )
+
+    def _metadata(self) -> TextMetadata:
+        accepted = self._accepted
+        return TextMetadata(
+            model=accepted.model_id if accepted else "",
+            provider=accepted.provider_id if accepted else "",
+            usage={used.unit: used.input_units + used.output_units for used in self._usage},
+            partial=not self.is_finished,
+        )
+
+
+def _role(model: ModelInfo, number: int, name: str) -> Role | None:
+    """Give the role of an output: by its name, else by its place; the last one stands for all that follow."""
+    named = {output.name: output.role for output in model.outputs}
+    if name in named or not model.outputs:
+        return named.get(name)
+    return model.outputs[min(number, len(model.outputs) - 1)].role
+
+
+def _load(content: bytes | Path, role: Role | None) -> Asset:
+    if isinstance(content, bytes):
+        return AssetLoader.from_bytes(content, as_=role)
+    return AssetLoader.from_file(content, as_=role)

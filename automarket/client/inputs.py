@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+import asyncio
+from collections.abc import AsyncIterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from automarket.assets import Asset, as_input
-from automarket.assets.roles import Role
+from automarket.assets.roles import unsuitable
 from automarket.errors import InputIncomplete, InputUnsuitable, InvalidRequestError
 from automarket.stored import StoredAsset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from automarket.client.descriptors import ModelInfo, SlotInfo
 
-InputValue: TypeAlias = Asset | StoredAsset | str | Path | bytes | AsyncIterable[bytes]
-"""What fills a slot: an asset, one that the store has, text, a file, bytes, or bytes as they come (live)."""
+InputValue: TypeAlias = Asset | StoredAsset | str | Path | bytes | AsyncIterable[bytes] | Iterator[bytes]
+"""What fills a slot: an asset, one that the store has, text, a file, bytes, or bytes as they come (live).
+
+An iterator that blocks, as those of microphone libraries do, is read in a thread.
+"""
 
 Source: TypeAlias = Asset | StoredAsset | AsyncIterable[bytes]
 
@@ -33,7 +37,7 @@ class BoundInput:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The arguments of a call: inputs in slot order, and the keywords that are options."""
+    """The arguments of a call: inputs in slot order, and the keywords that are options, without those that are None."""
 
     inputs: list[BoundInput]
     options: dict[str, Any]
@@ -52,7 +56,7 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
     """
     slots = {slot.name: slot for slot in model.inputs}
     named = {name: value for name, value in keywords.items() if name in slots and _is_input(model, slots[name], value)}
-    options = {name: value for name, value in keywords.items() if name not in named}
+    options = {name: value for name, value in keywords.items() if name not in named and value is not None}
     filled: dict[str, list[Any]] = {name: _listed(slots[name], value) for name, value in named.items()}
     _fill_in_order(model, filled, list(arguments))
     for slot in model.inputs:
@@ -70,7 +74,7 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
 
 def _is_input(model: ModelInfo, slot: SlotInfo, value: Any) -> bool:
     parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,)
-    if parts and isinstance(parts[0], Asset | StoredAsset | Path | bytes | AsyncIterable):
+    if parts and isinstance(parts[0], Asset | StoredAsset | Path | bytes | AsyncIterable | Iterator):
         return True
     options = cast("Mapping[str, Any]", (model.options_schema or {}).get("properties") or {})
     return value is not None and slot.name not in options
@@ -111,19 +115,24 @@ def _signature(model: ModelInfo) -> str:
 def _source(slot: SlotInfo, value: Any) -> Source:
     if isinstance(value, StoredAsset | AsyncIterable):
         return cast("Source", value)
+    if isinstance(value, Iterator):
+        return _read_in_thread(cast("Iterator[bytes]", value))
     if not isinstance(value, Asset | str | Path | bytes):
         raise InputUnsuitable(
             f"slot {slot.name!r} got a {type(value).__name__}",
-            hint="an input is an asset, text, a pathlib.Path, bytes or an async iterator of bytes",
+            hint="an input is an asset, text, a pathlib.Path, bytes or an iterator of bytes",
             fields={slot.name: "not an input"},
         )
     asset = as_input(value)
     if slot.role is None or asset.can_play(slot.role):
         return asset
-    roles = ", ".join(sorted(asset.roles))
-    a_name = isinstance(value, str) and slot.role != Role.TEXT
-    raise InputUnsuitable(
-        f"slot {slot.name!r} needs {slot.role}, and the input plays only: {roles or 'nothing'}",
-        hint="a str is text; for a file pass pathlib.Path(...) or AssetLoader.load(...)" if a_name else None,
-        fields={slot.name: f"needs {slot.role}"},
-    )
+    error = unsuitable(asset.roles, slot.role, what=f"the input for slot {slot.name!r}")
+    if isinstance(value, str):
+        error.hint = "a str is text; for a file pass pathlib.Path(...) or AssetLoader.load(...)"
+    error.fields[slot.name] = f"needs {slot.role}"
+    raise error
+
+
+async def _read_in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

@@ -82,7 +82,7 @@ def check_known(options: Iterable[str], schema: Mapping[str, Any] | None) -> Non
 
 
 def write_options(header: transform_pb2.TransformHeader, capability: str, options: Mapping[str, Any]) -> None:
-    """Write keyword options into a header; those that are None are left out.
+    """Write keyword options into a header.
 
     Raises:
         OptionInvalid: a value cannot be what the option is; the field is named.
@@ -90,8 +90,6 @@ def write_options(header: transform_pb2.TransformHeader, capability: str, option
     family = FAMILIES.get(capability, "")
     typed = cast("Message", getattr(header, family)) if family else None
     for name, value in options.items():
-        if value is None:
-            continue
         if typed is not None and name in typed.DESCRIPTOR.fields_by_name:
             _write_field(typed, typed.DESCRIPTOR.fields_by_name[name], value, f"header.{family}")
         else:

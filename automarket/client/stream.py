@@ -17,6 +17,7 @@ from automarket.rpc.telemetry import mark_failed
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+    from automarket.assets import Text
     from automarket.client.assets import AssetClient
     from automarket.client.connection import Connection
     from automarket.client.events import Event
@@ -40,8 +41,8 @@ class TransformStream(Generic[ResultT]):
         self._plan = plan
         self._run = Run(connection, store, plan, self.request_id)
         self._collector = Collector(self.request_id)
-        self._error: AutoMarketError | None = None
-        self._events = self._follow()
+        # Nothing that the generator holds leads back to it: whoever drops it ends the call at once.
+        self._events = _follow(self._run, self._collector)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Give the events as they happen."""
@@ -64,6 +65,11 @@ class TransformStream(Generic[ResultT]):
         """How it went so far."""
         return self._collector.report()
 
+    @property
+    def text_so_far(self) -> Text:
+        """The text output as far as it has come; `metadata.partial` tells whether it is only its beginning."""
+        return self._collector.text_so_far()
+
     async def result(self) -> ResultT:
         """Run what is left of the transform and give its result.
 
@@ -73,30 +79,31 @@ class TransformStream(Generic[ResultT]):
         async with contextlib.aclosing(self._events) as events:
             async for _ in events:
                 pass
-        if self._error is not None:
-            raise self._error
+        if self._collector.error is not None:
+            raise self._collector.error
         prepared = self._run.prepared
         if prepared is None or not self._collector.is_finished:
             raise EndedError("the transform was given up before it finished", hint="read all of its events first")
         outputs = await self._collector.outputs(prepared.model)
         return self._plan.result_of(prepared.capability)(outputs)
 
-    async def _follow(self) -> AsyncGenerator[Event]:
-        span = _tracer.start_span("automarket.transform", kind=SpanKind.CLIENT)
-        self._collector.trace_id = _trace_id(span)
-        try:
-            async with contextlib.aclosing(self._run.events(span)) as events:
-                async for event in events:
-                    await self._collector.take(event)
-                    yield event
-            self._collector.check_finished()
-        except BaseException as error:
-            if not self._collector.is_finished:
-                mark_failed(span, error)
-            self._error = error if isinstance(error, AutoMarketError) else None
-            raise
-        finally:
-            span.end()
+
+async def _follow(run: Run, collector: Collector) -> AsyncGenerator[Event]:
+    span = _tracer.start_span("automarket.transform", kind=SpanKind.CLIENT)
+    collector.trace_id = _trace_id(span)
+    try:
+        async with contextlib.aclosing(run.events(span)) as events:
+            async for event in events:
+                await collector.take(event)
+                yield event
+        collector.check_finished()
+    except BaseException as error:
+        if not collector.is_finished:
+            mark_failed(span, error)
+        collector.error = error if isinstance(error, AutoMarketError) else None
+        raise
+    finally:
+        span.end()
 
 
 def _trace_id(span: Any) -> str:

@@ -13,6 +13,7 @@ from automarket.sync.twins import Twin, iterate, waits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from automarket.assets import Text
     from automarket.client.descriptors import ModelInfo
     from automarket.client.events import Event
     from automarket.client.results import Report
@@ -58,6 +59,11 @@ class TransformStream(Generic[ResultT]):
     def request_id(self) -> str:
         """The call's request_id, by which the provider's diagnostics know it."""
         return self.original.request_id
+
+    @property
+    def text_so_far(self) -> Text:
+        """The text output as far as it has come; `metadata.partial` tells whether it is only its beginning."""
+        return self.original.text_so_far
 
     @property
     def report(self) -> Report:

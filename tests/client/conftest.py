@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Nothing that is not there yet may still turn up: unknown names are unknown at once.
+CONTROL = ("gateway.control", "--settle-seconds", "0")
+
+
 @dataclass(slots=True)
 class Toy:
     address: str
@@ -68,7 +72,7 @@ async def place(short_dir: Path, toy: Toy) -> AsyncIterator[Place]:
     store, control, routes, gateway = (f"unix:{short_dir}/{name}" for name in ("store", "control", "routes", "gateway"))
     processes = [
         await start("asset_store", "--listen", store, "--data-dir", str(short_dir / "data")),
-        await start("gateway.control", "--listen", control, "--routes", routes, "--store", store),
+        await start(*CONTROL, "--listen", control, "--routes", routes, "--store", store),
         await start("gateway.forwarder", "--listen", gateway, "--routes", routes),
     ]
     ready = asyncio.Event()

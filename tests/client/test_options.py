@@ -31,10 +31,6 @@ def test_options_that_a_family_shares_are_typed_and_the_rest_is_the_models_own()
     }
 
 
-def test_options_that_are_none_are_left_out():
-    assert written("speech-to-text", language=None, beams=None) == {}
-
-
 def test_a_capability_without_typed_options_sends_all_as_the_models_own():
     assert written("text-to-text", temperature=0.5) == {"model_options": {"temperature": 0.5}}
 

@@ -8,8 +8,8 @@ from automarket.assets.roles import Role
 from automarket.client.target import Fallback, Target
 from automarket.errors import TargetMissing
 from automarket.v1 import capability_pb2
-from gateway.relay.choice import Target as Chosen
 from gateway.relay.metadata import target_from_metadata
+from gateway.relay.target import Target as Chosen
 from gateway.targets import target_from_proto
 
 FULL = Target(

@@ -99,7 +99,15 @@ class ToyModels(ModelServiceServicer):
 
     def __init__(self) -> None:
         self.calls: list[SeenCall] = []
+        self._more = asyncio.Event()
         self.results: dict[str, list[tuple[str, bytes]]] = {}
+
+    async def call(self, number: int) -> SeenCall:
+        """Wait for a call, counted from 0."""
+        while len(self.calls) <= number:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), 10)
+        return self.calls[number]
 
     async def GetModel(self, request, context):
         target = request.target
@@ -113,6 +121,7 @@ class ToyModels(ModelServiceServicer):
         first = await anext(requests)
         seen = SeenCall(first.target, first.header, dict(context.invocation_metadata()), context.time_remaining())
         self.calls.append(seen)
+        self._more.set()
         await context.send_initial_metadata(())
         try:
             async for request in requests:
