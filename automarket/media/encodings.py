@@ -43,7 +43,8 @@ AUDIO: dict[str, Encoding] = {
     # Over 4 GiB a plain WAV header cannot tell the size.
     "wav": Encoding("wav", "pcm_s16le", "pcm_s16le", "wav", {"rf64": "auto"}),
     "s16le": Encoding("s16le", "pcm_s16le", "pcm_s16le", "raw"),
-    "flac": Encoding("flac", "flac", "flac", "flac"),
+    # In a pipe FLAC cannot say how long it plays.
+    "flac": Encoding("flac", "flac", "flac", "flac", pipes=False),
     "mp3": Encoding("mp3", "libmp3lame", "mp3", "mp3", rates=_MP3_RATES, channels=2),
     "ogg": Encoding("ogg", "libvorbis", "vorbis", "ogg"),
     "opus": Encoding("opus", "libopus", "opus", "opus", rates=_OPUS_RATES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from automarket.assets.roles import Role
@@ -44,8 +45,7 @@ async def convert(source: Path, options: Mapping[str, Any], folder: Path) -> Asy
     sound = given.info.audio
     if sound is None:
         raise InputUnsuitable("the video has no sound", hint="give a video with a sound track")
-    whole = given.audio_seconds if given.audio_seconds is not None else given.info.duration
-    due, cut = _cut(options, whole)
+    due, cut = _cut(options, given.audio_seconds)
     container = form.container or _own_container(given.info)
     if not cut and not needs_cast(given.info, CastSpec(Role.AUDIO, audio=form)):
         yield Media("audio", sound_media_type(container), source, given.info)
@@ -53,10 +53,13 @@ async def convert(source: Path, options: Mapping[str, Any], folder: Path) -> Asy
     out = folder / "sound"
     track = open_media(source, given.format, limits=LIMITS, **cut)["a:0"]
     arguments = arguments_of(write_media(out, track, limits=LIMITS, **_encoding(container, form)))
-    async for progress in run_with_progress(arguments, due):
-        yield progress
+    # WAV that was sent while it was made says no size, and FFmpeg takes its last packet, a short one, for a fault.
+    strict = given.format.name != "wav"
+    async with aclosing(run_with_progress(arguments, due or given.info.duration, strict=strict)) as steps:
+        async for progress in steps:
+            yield progress
     made = _bare_info(out, form, sound) if container == BARE else await probe(out, limits=LIMITS)
-    _check_length(made.duration, due)
+    _check_length(made.duration, due, cut)
     yield Media("audio", sound_media_type(container), out, made)
 
 
@@ -65,11 +68,13 @@ def _own_container(info: MediaInfo) -> str:
 
 
 def _cut(options: Mapping[str, Any], whole: float | None) -> tuple[float | None, dict[str, str]]:
-    """Give how long the result has to play, None when unknown, and FFmpeg's options for the cut."""
+    """Give how long the result has to play, and FFmpeg's options for the cut.
+
+    `whole` is the play time of the source; None where it does not say, and then neither is known of the result.
+    """
     start, duration = options.get("start", 0.0), options.get("duration")
     if whole is not None and start >= whole > 0:
-        what = f"{start:g} s is not within the sound, which lasts {whole:.3f} s"
-        raise OptionInvalid(f"option start: {what}", fields={"header.audio_conversion.start": what})
+        raise _starts_late(f"{start:g} s is not within the sound, which lasts {whole:.3f} s")
     cut = {name: f"{value:.6f}" for name, value in (("ss", start), ("t", duration)) if value}
     if whole is None:
         return None, cut
@@ -91,8 +96,14 @@ def _bare_info(out: Path, form: AudioFormat, source: AudioInfo) -> MediaInfo:
     return MediaInfo(BARE, out.stat().st_size / (rate * channels * 2), AudioInfo("pcm_s16le", rate, channels))
 
 
-def _check_length(made: float | None, due: float | None) -> None:
+def _check_length(made: float | None, due: float | None, cut: Mapping[str, str]) -> None:
     if not made:
+        if "ss" in cut:
+            raise _starts_late(f"there is no sound at {cut['ss']} s")
         raise InputEmpty("the sound plays for 0 s", hint="check how it was recorded")
     if due is not None and made < due - 0.25 - due * 0.0025:
         raise MediaInvalid(f"the media is cut off: {made:.2f} s of {due:.2f} s of sound can be played")
+
+
+def _starts_late(what: str) -> OptionInvalid:
+    return OptionInvalid(f"option start: {what}", fields={"header.audio_conversion.start": what})

@@ -19,18 +19,22 @@ LIMITS = replace(DEFAULT_LIMITS, wall_seconds=6 * 3600.0)
 _TIME = "out_time_us="
 
 
-async def run_with_progress(arguments: Sequence[str], total_seconds: float | None) -> AsyncGenerator[Progress]:
+async def run_with_progress(
+    arguments: Sequence[str], total_seconds: float | None, *, strict: bool = True
+) -> AsyncGenerator[Progress]:
     """Run FFmpeg and say how far it is, each percent at most once.
 
     Args:
         arguments: FFmpeg's; no output goes to a pipe.
         total_seconds: play time of the result; None when unknown, and then there are no fractions.
+        strict: a fault in the media is an error, not something to be skipped.
 
     Raises:
         MediaInvalid, MediaRefused, MediaLimit, DiskFull, EngineMissing: it failed.
     """
     told = -1
-    async with aclosing(stream_ffmpeg(["-progress", "pipe:1", *arguments], limits=LIMITS)) as report:
+    command = ["-progress", "pipe:1", *arguments]
+    async with aclosing(stream_ffmpeg(command, limits=LIMITS, strict=strict)) as report:
         async for piece in report:
             fraction = _fraction(piece.decode("ascii", "replace"), total_seconds)
             if fraction is not None and int(fraction * 100) > told:

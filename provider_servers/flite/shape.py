@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from automarket.media.info import AudioFormat
 
 BARE = "s16le"
-_PACKET_BYTES = 4096
 
 
 def as_output(samples: AsyncGenerator[bytes], sample_rate: int, form: AudioFormat, *, single: bool) -> Media:
@@ -55,14 +54,10 @@ async def as_wav(samples: AsyncGenerator[bytes], sample_rate: int, *, single: bo
         sample_rate: in Hz.
         single: there is only one piece, so that its size can stand in the header.
     """
-    size = 0
+    begun = False
     async with aclosing(samples):
         async for piece in samples:
-            if not size:
+            if not begun:
                 yield wav_header(sample_rate, 1, len(piece) if single else None)
-            size += len(piece)
+                begun = True
             yield piece
-    if not single and size % _PACKET_BYTES:
-        # FFmpeg reads sound of unknown size in packets of a power of two up to this, and with -xerror calls a last
-        # packet that is cut short corrupt. At most an eighth of a second of silence at 16 kHz makes it whole.
-        yield bytes(-size % _PACKET_BYTES)

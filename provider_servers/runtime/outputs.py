@@ -140,10 +140,15 @@ async def _pieces(media: Media, file: Path) -> AsyncGenerator[bytes]:
                 yield piece
         return
     with file.open("wb") as copy:
-        async for made in media.source:
-            await asyncio.to_thread(copy.write, made)
-            for begin in range(0, len(made), CHUNK_BYTES):
-                yield made[begin : begin + CHUNK_BYTES]
+        try:
+            async for made in media.source:
+                await asyncio.to_thread(copy.write, made)
+                for begin in range(0, len(made), CHUNK_BYTES):
+                    yield made[begin : begin + CHUNK_BYTES]
+        finally:
+            close: Any = getattr(media.source, "aclose", None)
+            if close is not None:  # a generator: the engine behind it ends now, not some time later
+                await close()
 
 
 def _composition(facts: Composition) -> options_pb2.VideoComposition:

@@ -72,16 +72,20 @@ def cast_spec(slot: Slot) -> CastSpec | None:
     return None
 
 
-def check_role(roles: Iterable[Role], slot: Slot, number: int, *, what: str) -> None:
-    """Check that something that plays `roles` can play the slot's.
+def spec_for(roles: Iterable[Role], slot: Slot, number: int, *, media_type: str) -> CastSpec | None:
+    """Give what media that plays `roles` has to be cast to for a slot; None when the slot takes it as it is.
 
     Raises:
         InputUnsuitable: saying what it plays and what was needed.
     """
+    spec = cast_spec(slot)
+    if spec is None and media_type in slot.media_types:
+        return None  # the slot lists it, whatever it plays: a picture among overlays
     if not any(slot.role in reachable(role) for role in roles):
-        error = unsuitable(roles, slot.role, what=f"input {number} ({what})")
+        error = unsuitable(roles, slot.role, what=f"input {number} ({media_type})")
         error.fields[f"header.inputs[{number}]"] = f"cannot play {slot.role}"
         raise error
+    return spec if spec or slot.role in roles else CastSpec(slot.role)
 
 
 @dataclass(slots=True)
@@ -128,10 +132,7 @@ class Preparer:
     async def _by_digest(self, number: int, digest: str, slot: Slot) -> MediaInput:
         client = self.store.client
         asset = await client.stat(digest)
-        check_role(asset.roles, slot, number, what=asset.media_type)
-        spec = cast_spec(slot)
-        if spec is None and slot.role not in asset.roles:
-            spec = CastSpec(slot.role)
+        spec = spec_for(asset.roles, slot, number, media_type=asset.media_type)
         if spec is not None:
             begin = time.monotonic()
             result = await client.cast(digest, spec)
@@ -169,8 +170,7 @@ class Preparer:
         async def checked() -> AsyncGenerator[bytes]:
             async with aclosing(self._kept(number, source())) as pieces:
                 head, found = await take_head(pieces, what=f"input {number}")
-                check_role(found.roles, slot, number, what=found.media_type)
-                wanted = spec if spec or slot.role in found.roles else CastSpec(slot.role)
+                wanted = spec_for(found.roles, slot, number, media_type=found.media_type)
                 flow = with_head(head, pieces)
                 if wanted is not None:
                     self.casts.append(media_pb2.CastRecord(spec=spec_to_proto(wanted), slot=slot.name))

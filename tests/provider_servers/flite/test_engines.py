@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
-import subprocess
 import time
 import wave
 from pathlib import Path
@@ -88,8 +87,9 @@ async def test_leaving_the_speech_ends_the_child_25_times(short_dir):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - begin < 0.5
-        assert not [command for command in processes().values() if "sleep 4711" in command]
+        while any("sleep 4711" in command for command in processes().values()):
+            assert time.monotonic() - begin < 0.5
+            await asyncio.sleep(0.01)
 
 
 async def pieces_of(*sizes):
@@ -104,13 +104,10 @@ async def test_a_single_piece_has_its_size_in_the_header():
     assert len(file) == 1044
 
 
-async def test_strict_ffmpeg_reads_a_streamed_file_to_its_end(short_dir):
-    require("ffmpeg")
+async def test_several_pieces_have_no_size_in_the_header():
     file = b"".join([piece async for piece in as_wav(pieces_of(1000, 30002), 16000, single=False)])
-    command = ["ffmpeg", "-v", "error", "-xerror", "-i", "-", "-f", "s16le", "-"]
-    done = await asyncio.to_thread(subprocess.run, command, check=False, input=file, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert 31002 <= len(done.stdout) < 31002 + 4096
+    assert len(file) == 31046
+    assert file[40:44] == b"\xff" * 4
 
 
 @pytest.mark.parametrize(("wanted", "tag"), [("en", "en"), ("EN_us", "en-us"), ("en-AU", "en"), ("de-CH-1996", "de")])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provider_servers.flite.sentences import LONGEST_PIECE, split, to_ascii
@@ -35,6 +35,7 @@ def test_a_sentence_that_is_too_long_is_cut_at_a_pause():
     assert len(pieces) > 1
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab ,.!?\n-é你"), max_size=2000))
 def test_no_letter_is_lost_and_no_piece_is_too_long(text):
     pieces = split(text)
