@@ -62,6 +62,8 @@ class Listener:
     def __init__(self, decoder: Any) -> None:
         engine: Any = importlib.import_module("pocketsphinx")
         self._decoder = decoder
+        # Forget what the decoder has learned of the last caller's microphone: equal sound gives equal words.
+        decoder.reinit_feat()
         self._endpointer: Any = engine.Endpointer(
             window=_WINDOW_SECONDS, ratio=_RATIO, vad_mode=_DETECTOR, sample_rate=SAMPLE_RATE
         )

@@ -106,7 +106,7 @@ class PocketsphinxProvider(Provider):
         """Transcribe: a segment for every utterance."""
         heard, last_shown = 0, 0.0
         async with self._decoder() as decoder, aclosing(samples(call.input("audio").chunks())) as sound:
-            listener = Listener(decoder)
+            listener = await _blocking(lambda: Listener(decoder))
             try:
                 async for piece in _steps(sound):
                     heard += len(piece)
