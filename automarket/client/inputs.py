@@ -124,7 +124,7 @@ def _source(slot: SlotInfo, value: Any) -> Source:
             fields={slot.name: "not an input"},
         )
     asset = as_input(value)
-    if slot.role is None or asset.can_play(slot.role):
+    if slot.role is None or asset.can_play(slot.role) or asset.media_type in slot.media_types:
         return asset
     error = unsuitable(asset.roles, slot.role, what=f"the input for slot {slot.name!r}")
     if isinstance(value, str):
