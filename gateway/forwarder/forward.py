@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("automarket.gateway")
 
 # Metadata that belongs to one hop, or that a provider has no business with.
-_DROPPED = ("grpc-", ":", "user-agent", "content-type", "te", "traceparent", "tracestate", "authorization")
+_DROPPED = frozenset({"user-agent", "content-type", "te", "traceparent", "tracestate", "authorization"})
+# Prefixes of the same, and of what only the gateway itself may say.
+_DROPPED_PREFIXES = (":", "grpc-", "automarket-resolved-", "automarket-identity")
+_STATUS_DETAILS = "grpc-status-details-bin"
 # What grpc-core reports of a peer that died or froze; a status that a peer of ours sent itself has details.
 _LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 # At a deadline either end may be the first to say so, the one behind as CANCELLED.
@@ -116,12 +119,7 @@ class Forwarder:
         call = stream_call(channel, method, inject(cast("Any", metadata)), timeout)
         self._upstreams.count(instance, 1)
         sending = asyncio.create_task(_send(call, requests, first))
-        if destination.route is not None:
-            route = {
-                "automarket.provider": destination.route.provider_id,
-                "automarket.model": destination.route.model_id,
-            }
-            trace.get_current_span().set_attributes(route)
+        trace.get_current_span().set_attributes({key.replace("-", "."): value for key, value in destination.metadata()})
         begun = False
         try:
             await context.send_initial_metadata(_passed(await call.initial_metadata()))
@@ -130,9 +128,8 @@ class Forwarder:
                     begun = True
                     yield message
             late = deadline is not None and time.monotonic() > deadline - 0.05
-            await self._finish(
-                call, requests, context, DeadlineExceeded(LATE) if late else destination.lost(begun=begun)
-            )
+            broken = DeadlineExceeded(LATE) if late else destination.lost(begun=begun)
+            await self._finish(call, requests, context, broken)
         finally:
             self._upstreams.count(instance, -1)
             call.cancel()
@@ -190,4 +187,8 @@ async def _send(call: Any, requests: RequestReader[bytes], first: bytes | None) 
 def _passed(metadata: Any) -> tuple[tuple[str, str | bytes], ...]:
     """Give the metadata that crosses the gateway; status details do, although their key begins with "grpc-"."""
     pairs: list[tuple[str, str | bytes]] = [(key, value) for key, value in metadata or ()]
-    return tuple(pair for pair in pairs if pair[0] == "grpc-status-details-bin" or not pair[0].startswith(_DROPPED))
+    return tuple(pair for pair in pairs if pair[0] == _STATUS_DETAILS or not _is_dropped(pair[0]))
+
+
+def _is_dropped(key: str) -> bool:
+    return key in _DROPPED or key.startswith(_DROPPED_PREFIXES)

@@ -51,6 +51,8 @@ async def test_headers_trailers_and_half_close_pass_both_ways(here):
             metadata = (
                 *WORDS,
                 ("my-key", "a value"),
+                ("tenant", "acme"),
+                ("authorization", "secret"),
                 ("my-key-bin", b"\x00\xfe"),
                 ("automarket-resolved-model", "forged"),
             )
@@ -62,6 +64,8 @@ async def test_headers_trailers_and_half_close_pass_both_ways(here):
             seen = facts(await call.read())
             assert seen["metadata"]["my-key"] == "a value"
             assert seen["binary"] == ["my-key-bin"]
+            assert seen["metadata"]["tenant"] == "acme"
+            assert "authorization" not in seen["metadata"]
             assert seen["metadata"]["automarket-resolved-model"] == "words"
             assert seen["metadata"]["automarket-resolved-provider"] == "peer"
             await call.write(chunk(b"one"))

@@ -83,7 +83,9 @@ def _event(**what):
 
 
 def _facts(context, **more):
-    metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+    pairs = [pair for pair in context.invocation_metadata() if isinstance(pair[1], str)]
+    metadata = dict(pairs)
+    assert len(metadata) == len(pairs), pairs
     binary = [key for key, value in context.invocation_metadata() if isinstance(value, bytes)]
     facts = {"metadata": metadata, "binary": binary, "left": context.time_remaining(), **more}
     return _event(progress=transform_pb2.Progress(phase="running", message=json.dumps(facts)))
