@@ -40,18 +40,19 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {
+        line: dict[str, Any] = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
             "message": scrub(record.getMessage()),
         }
+        line |= {key: value for key, value in fields_of(record).items() if key not in line}
         if trace_id := current_trace_id():
             line |= {"trace_id": trace_id, "span_id": current_span_id()}
         if record.exc_info:
             line["exception"] = scrub(self.formatException(record.exc_info))
-        return json.dumps({**fields_of(record), **line}, default=_as_text, ensure_ascii=False)
+        return json.dumps(line, default=_as_text, ensure_ascii=False)
 
 
 def _as_text(value: object) -> str:
