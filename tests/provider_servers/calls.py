@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automarket import capabilities
 from automarket.client.options import write_options
 from automarket.rpc.channel import errors_mapped
 from automarket.v1 import model_pb2, model_service_pb2, transform_pb2
@@ -67,8 +66,9 @@ class Caller:
     async def stream(
         self, capability: str, *inputs: Path | str, timeout: float = 60, **options: Any
     ) -> AsyncIterator[transform_pb2.TransformEvent]:
+        first = _first(capability, inputs, {name: value for name, value in options.items() if value is not None})
         with errors_mapped():
-            call = self.stub.Transform(_requests(capability, inputs, options), timeout=timeout)
+            call = self.stub.Transform(_requests(first, inputs), timeout=timeout)
             try:
                 async for response in call:
                     yield response.event
@@ -76,7 +76,7 @@ class Caller:
                 call.cancel()
 
 
-async def _requests(capability: str, inputs: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
+def _first(capability: str, inputs: tuple[Path | str, ...], options: dict[str, Any]) -> Any:
     header = transform_pb2.TransformHeader(request_id=str(uuid.uuid4()))
     write_options(header, capability, options)
     for one in inputs:
@@ -84,8 +84,12 @@ async def _requests(capability: str, inputs: Any, options: dict[str, Any]) -> As
             header.inputs.add(inline=one.encode())
         else:
             header.inputs.add(stream=transform_pb2.InputStream(), size_bytes=one.stat().st_size)
-    target = model_pb2.Target(capability_name=capabilities.find(capability).name)
-    yield model_service_pb2.TransformRequest(target=target, header=header)
+    target = model_pb2.Target(capability_name=capability)
+    return model_service_pb2.TransformRequest(target=target, header=header)
+
+
+async def _requests(first: Any, inputs: tuple[Path | str, ...]) -> AsyncIterator[Any]:
+    yield first
     for number, one in enumerate(inputs):
         if isinstance(one, Path):
             data = one.read_bytes()
