@@ -114,6 +114,7 @@ def get(
 async def _download(screen: Terminal, mesh: Mesh, asset: StoredAsset, path: Path) -> None:
     from automarket.cli.progress import LiveProgress
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     with LiveProgress(screen.live, quiet=screen.as_json) as progress:
         await mesh.assets.get(asset.digest, path, progress=_transfer(progress, path.name, "downloading"))
     if screen.as_json:

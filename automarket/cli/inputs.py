@@ -140,13 +140,16 @@ def parse_options(words: Iterable[str], schema: dict[str, Any]) -> dict[str, Any
         if not equals or not name:
             raise InvalidRequestError(f"option {word!r} has no value", hint="--option name=value")
         path = name.split(".")
-        target = options
-        for part in path[:-1]:
-            target = target.setdefault(part, {})
-            if not isinstance(target, dict):
-                raise InvalidRequestError(f"option {name}: {part} is a value already")
-        target[path[-1]] = _value(value, _type_of(schema, path))
+        _put(options, path, _value(value, _type_of(schema, path)))
     return options
+
+
+def _put(options: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        options = options.setdefault(part, {})
+        if type(options) is not dict:
+            raise InvalidRequestError(f"option {'.'.join(path)}: {part} has a value already")
+    options[path[-1]] = value
 
 
 def _value(text: str, kind: Any) -> Any:

@@ -48,19 +48,18 @@ def paths_for(out: str, assets: Sequence[Asset]) -> list[Path]:
     if _NUMBER.search(path.name):
         return [path.with_name(path.name % number) for number in range(1, len(assets) + 1)]
     if path.is_dir() or out.endswith("/"):
-        return [path / f"{number:03d}{extension(asset)}" for number, asset in enumerate(assets, 1)]
+        return [path / f"{number:03d}{_ending(asset)}" for number, asset in enumerate(assets, 1)]
     if len(assets) == 1:
         return [path]
     if out == "-":
         raise InvalidRequestError(f"there are {len(assets)} outputs", hint="name a folder: -o frames/")
     if path.suffix:
         return [path.with_stem(f"{path.stem}-{number:03d}") for number in range(1, len(assets) + 1)]
-    return [path / f"{number:03d}{extension(asset)}" for number, asset in enumerate(assets, 1)]
+    return [path / f"{number:03d}{_ending(asset)}" for number, asset in enumerate(assets, 1)]
 
 
-def extension(asset: Asset) -> str:
-    """Give the usual ending of an asset's file name, with its dot."""
-    return f".{asset.format.extensions[0]}" if asset.format.extensions else ""
+def _ending(asset: Asset) -> str:
+    return f".{asset.format.extensions[0]}"
 
 
 async def write_asset(asset: Asset, path: Path) -> None:

@@ -187,6 +187,6 @@ def _slot_notes(optional: bool, repeated: bool) -> list[str]:
 
 def _option_notes(schema: dict[str, Any]) -> tuple[str, str, str]:
     kind = " | ".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("type", ""))
-    bounds = [f"from {schema['minimum']}"] * ("minimum" in schema) + [f"to {schema['maximum']}"] * ("maximum" in schema)
+    bounds = [f"{word} {schema[name]}" for word, name in (("from", "minimum"), ("to", "maximum")) if name in schema]
     default = str(schema["default"]) if "default" in schema else ""
     return " ".join([kind, *bounds]), default, str(schema.get("description", ""))

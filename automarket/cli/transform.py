@@ -156,10 +156,10 @@ def _print(screen: Terminal, result: Result, files: Sequence[Path], view: Transf
     for asset in _assets(result):
         if not isinstance(asset, Text):
             screen.say(f"{asset.digest} {asset.media_type}")
-        elif screen.out.is_terminal:
-            screen.say("" if view.showed_text else clean(asset.content))
-        else:
+        elif not screen.out.is_terminal:
             typer.echo(asset.content)
+        elif not view.showed_text:
+            screen.say(clean(asset.content))
 
 
 def _print_route(screen: Terminal, report: Report, names: Sequence[str]) -> None:

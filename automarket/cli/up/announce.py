@@ -59,8 +59,7 @@ class Announcer:
     def child(self, event: ChildEvent) -> None:
         """Say what became of a process. Starts and stops that were asked for are not worth a word to people."""
         if self._screen.as_json:
-            facts = {"name": event.name, "pid": event.pid, "why": event.why, "delay": event.delay}
-            self._line(event.state, **{key: value for key, value in facts.items() if value not in (None, "")})
+            self._line("process", **to_plain(event))
         elif event.state == ChildState.READY and self.settled:
             self._screen.note(f"{event.name} is back", style="green")
         elif event.state in (ChildState.ENDED, ChildState.FAILED):
@@ -81,7 +80,7 @@ class Announcer:
     def stopped(self) -> None:
         """Say that nothing runs any more."""
         if self._screen.as_json:
-            self._line("gone")
+            self._line("stopped")
         else:
             self._screen.note("stopped")
 

@@ -98,14 +98,14 @@ async def _start(mesh: LocalMesh, supervisor: Supervisor, layout: Layout, say: A
 
 
 async def _before(stop: asyncio.Queue[int], work: Coroutine[Any, Any, None]) -> bool:
-    """Do work unless a signal comes first; tell whether it was done."""
+    """Do work, but no longer than until a signal comes; tell whether none came."""
     working = asyncio.create_task(work)
     waiting = asyncio.create_task(stop.get())
     try:
         await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             await working
-        return working.done()
+        return not waiting.done()
     finally:
         for task in (working, waiting):
             task.cancel()

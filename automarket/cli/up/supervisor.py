@@ -65,8 +65,10 @@ class Supervisor:
     async def stop(self, groups: Iterable[Sequence[str]], grace: float) -> None:
         """Stop children group after group, those of a group side by side; after `grace` seconds each is killed."""
         for names in groups:
-            children = [self._children.pop(name) for name in names if name in self._children]
-            await asyncio.gather(*(child.stop(grace) for child in children))
+            children = {name: self._children[name] for name in names if name in self._children}
+            await asyncio.gather(*(child.stop(grace) for child in children.values()))
+            for name in children:  # not before: a stop that is cancelled leaves them to the next one
+                del self._children[name]
 
     async def _rotate_logs(self) -> None:
         while True:

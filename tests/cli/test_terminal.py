@@ -1,0 +1,61 @@
+"""What commands print when a person watches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+
+from tests.cli.conftest import AUTOMARKET, Cli
+from tests.support.media import SENTENCE
+from tests.support.words import word_error_rate
+
+_STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def on_a_terminal(cli: Cli, *arguments: str) -> str:
+    """Run a command on a terminal of its own; give everything that it wrote there."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "AUTOMARKET_ADDRESS": cli.address, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [*AUTOMARKET, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=cli.folder
+    )
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when nobody has it open any more
+        while piece := os.read(ours, 65536):
+            written += piece
+    os.close(ours)
+    assert process.wait(10) == 0, written
+    return written.decode()
+
+
+def plain(written: str) -> str:
+    return _STEERING.sub("", written)
+
+
+def test_words_appear_with_their_times_and_progress_moves(cli, media):
+    written = on_a_terminal(cli, "transform", str(media.talk_mp4()), "-c", "speech-to-text")
+    assert "\x1b[" in written
+    heard = " ".join(re.findall(r"^\d+:\d\d\.\d +(.+?)\r$", plain(written), re.MULTILINE))
+    assert word_error_rate(SENTENCE, heard) < 0.25
+    assert "pocketsphinx" in plain(written)
+    assert "?25h" in written, "the cursor is back"
+
+
+def test_an_upload_shows_how_far_it_is(cli):
+    (cli.folder / "noise.bin").write_bytes(os.urandom(30_000_000))
+    written = plain(on_a_terminal(cli, "assets", "put", "noise.bin"))
+    assert "uploading noise.bin" in written
+    assert "30.0 MB" in written
+
+
+def test_json_on_a_terminal_is_only_json(cli):
+    assert "\x1b" not in on_a_terminal(cli, "capabilities", "--json")
+
+
+def test_nothing_moves_where_nobody_watches(cli, media):
+    result = cli("transform", str(media.talk_mp4()), "-c", "speech-to-text")
+    assert "\x1b" not in result.stdout + result.stderr
