@@ -16,4 +16,13 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"audio": media.speech_wav()}, bad_options={"language": "fr"}),
         Sample({"audio": media.talk_mp4()}),
     ],
+    "flite": lambda _: [
+        Sample({"text": "Hello there. How are you?"}, bad_options={"speed": 9, "voice": "nobody", "language": "fr"}),
+    ],
+    "ffmpeg": lambda media: [
+        Sample({"video": media.talk_mp4()}, model="extract-audio", bad_options={"start": -1, "duration": 0}),
+        Sample({"audio": media.speech_wav()}, {"format": {"container": "flac"}}, "convert-audio"),
+        Sample({"video": media.talk_mp4()}, {"count": 2}, "extract-images"),
+        Sample({"video": media.talk_mp4(), "overlays": (media.picture_png(), media.silent_mp4())}, model="compose"),
+    ],
 }
