@@ -19,6 +19,7 @@ from automarket.errors import (
     MeshUnreachable,
     MethodUnknown,
     ModelUnknown,
+    ProviderBusy,
     StateError,
     UnavailableError,
 )
@@ -46,6 +47,23 @@ async def test_every_error_class_crosses_a_real_call_as_itself(short_dir):
             assert (got.message, got.hint, got.fields, got.retry_after) == ("wrong", "do", {"a": "b"}, 2)
             assert got.log_lines == ("line",)
             assert got.metadata == {"retry": cls.retry, "address": "here"}
+
+
+async def test_the_largest_error_arrives_every_time(short_dir):
+    largest = ProviderBusy(
+        "é" * 5000,
+        hint="é" * 5000,
+        retry_after=1,
+        fields={f"field{n}": "é" * 500 for n in range(100)},
+        metadata={f"key{n}": "é" * 500 for n in range(100)},
+        log_lines=tuple("é" * 500 for _ in range(100)),
+    )
+    async with serving(short_dir) as (models, channel, _):
+        models.error = largest
+        for _ in range(50):
+            with pytest.raises(ProviderBusy) as caught, errors_mapped():
+                await ModelServiceStub(channel).GetModel(asking("x"))
+            assert caught.value.log_lines
 
 
 async def test_an_error_of_a_unary_call_arrives_with_its_details(short_dir):
