@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from asset_store.asset_service import AssetServicer
 from asset_store.recovery import adopt, forget_lost
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("asset_store")
 
+_THREADS = 24
 SERVICE = asset_service_pb2.DESCRIPTOR.services_by_name["AssetService"].full_name
 
 
@@ -29,6 +34,8 @@ def asset_store(settings: StoreSettings) -> Callable[[asyncio.Event], Awaitable[
     """Give what runs the store until an event is set."""
 
     async def run(stop: asyncio.Event) -> None:
+        # Digesting large files keeps threads busy for seconds; small questions must not wait for them.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         store = await asyncio.to_thread(Store, settings)
         unknown = await asyncio.to_thread(forget_lost, store)
         addresses = [address.strip() for address in settings.listen.split(",")]
@@ -66,6 +73,16 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         log.error("work in the background failed", exc_info=error)
 
 
+def main() -> int:
+    """Run a store; 2 when its settings are wrong."""
+    try:
+        settings = StoreSettings(_cli_parse_args=True)  # pyright: ignore[reportCallIssue] - fields come from outside
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        sys.stderr.write(f"asset-store: {'; '.join(faults)} (see --help)\n")
+        return 2
+    return run_server("asset-store", asset_store(settings))
+
+
 if __name__ == "__main__":
-    settings = StoreSettings(_cli_parse_args=True)  # pyright: ignore[reportCallIssue] - fields come from outside
-    raise SystemExit(run_server("asset-store", asset_store(settings)))
+    raise SystemExit(main())

@@ -23,21 +23,27 @@ class Files:
     """The folders below one data directory. Making it locks the directory until the process ends.
 
     Raises:
-        StateError: another store uses the directory.
+        StateError: another store uses the directory, or it cannot be used.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.content, self.uploads = root / "content", root / "uploads"
         self.work, self.corrupt = root / "work", root / "corrupt"
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = self._take_lock()
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = self._take_lock()
+            self._make_folders()
+        except OSError as error:
+            raise StateError(f"{root} cannot be used: {error.strerror}", hint="choose a folder that can") from error
+
+    def _make_folders(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
         for folder in (self.content, self.uploads, self.work, self.corrupt):
             folder.mkdir(exist_ok=True)
         for number in range(256):
             (self.content / f"{number:02x}").mkdir(exist_ok=True)
-        for folder in (self.content, root):
+        for folder in (self.content, self.root):
             sync_folder(folder)
 
     def _take_lock(self) -> int:

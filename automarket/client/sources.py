@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1024 * 1024
 MEMORY_BYTES = 8 * 1024 * 1024
 MAX_NAME_BYTES = 255
+_TEMPORARY = "automarket-"  # such a file's name says nothing to people
 
 
 class Source(Protocol):
@@ -91,7 +93,8 @@ class AssetSource:
 
     def __init__(self, asset: Asset) -> None:
         self._asset = asset
-        self.name = ""
+        named = asset.path is not None and asset.source_asset is None and not asset.path.name.startswith(_TEMPORARY)
+        self.name = asset.path.name if asset.path is not None and named else ""
         self.size: int | None = asset.size_bytes
 
     async def digest(self) -> str:
@@ -100,11 +103,10 @@ class AssetSource:
 
     async def pieces(self, offset: int) -> AsyncGenerator[bytes]:
         """Give the asset's bytes."""
-        begin = 0
-        async for data in self._asset.chunks():
-            for start in range(max(offset - begin, 0), len(data), PIECE_BYTES):
-                yield data[start : start + PIECE_BYTES]
-            begin += len(data)
+        with closing(await asyncio.to_thread(self._asset.open)) as file:
+            file.seek(offset)
+            while data := await asyncio.to_thread(file.read, PIECE_BYTES):
+                yield data
 
 
 class StreamSource:

@@ -30,6 +30,7 @@ class AssetServiceStub(object):
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 
@@ -91,11 +92,12 @@ class AssetServiceServicer(object):
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 
     def FindMissing(self, request, context):
-        """Says which of some digests the store lacks, so that only those are sent.
+        """Says which of some digests the store lacks, so that only those are sent. The others count as used now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +107,7 @@ class AssetServiceServicer(object):
         """Uploads one asset. The first message is the `header`, every later one a `chunk`. The answer comes when the bytes are durable.
 
         A write that was cut goes on with the same `upload_id`: ask GetUpload for the committed offset and send from there. Bytes of an upload are kept for 24 hours.
+        An upload without a single chunk is complete at once when the store has the `digest` already; what was only there as a cast is then no longer evicted.
 
         Fails as:
         INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message is not the header, or a later one is.
@@ -165,7 +168,7 @@ class AssetServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Deletes an asset. Fails as NOT_FOUND (ASSET_UNKNOWN).
+        """Deletes an asset, and the casts that were made from it alone: they could not be made again. Fails as NOT_FOUND (ASSET_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -242,6 +245,7 @@ class AssetService(object):
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 

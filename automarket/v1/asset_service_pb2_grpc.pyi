@@ -31,6 +31,7 @@ class AssetServiceStub:
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 
@@ -39,11 +40,12 @@ class AssetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AssetServiceAsyncStub: ...
     FindMissing: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.FindMissingRequest, _asset_service_pb2.FindMissingResponse]
-    """Says which of some digests the store lacks, so that only those are sent."""
+    """Says which of some digests the store lacks, so that only those are sent. The others count as used now."""
     Write: _grpc.StreamUnaryMultiCallable[_asset_service_pb2.WriteRequest, _asset_service_pb2.WriteResponse]
     """Uploads one asset. The first message is the `header`, every later one a `chunk`. The answer comes when the bytes are durable.
 
     A write that was cut goes on with the same `upload_id`: ask GetUpload for the committed offset and send from there. Bytes of an upload are kept for 24 hours.
+    An upload without a single chunk is complete at once when the store has the `digest` already; what was only there as a cast is then no longer evicted.
 
     Fails as:
     INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message is not the header, or a later one is.
@@ -77,7 +79,7 @@ class AssetServiceStub:
     List: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListRequest, _asset_service_pb2.ListResponse]
     """Lists assets, newest first. Fails as INVALID_ARGUMENT (PAGE_TOKEN_INVALID)."""
     Delete: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.DeleteRequest, _asset_service_pb2.DeleteResponse]
-    """Deletes an asset. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
+    """Deletes an asset, and the casts that were made from it alone: they could not be made again. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
     Cast: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.CastRequest, _asset_service_pb2.CastResponse]
     """Makes an asset play a role, next to the bytes. The result is an asset too; asking again finds it made.
 
@@ -91,16 +93,18 @@ class AssetServiceAsyncStub(AssetServiceStub):
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FindMissing: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.FindMissingRequest, _asset_service_pb2.FindMissingResponse]  # type: ignore[assignment]
-    """Says which of some digests the store lacks, so that only those are sent."""
+    """Says which of some digests the store lacks, so that only those are sent. The others count as used now."""
     Write: _aio.StreamUnaryMultiCallable[_asset_service_pb2.WriteRequest, _asset_service_pb2.WriteResponse]  # type: ignore[assignment]
     """Uploads one asset. The first message is the `header`, every later one a `chunk`. The answer comes when the bytes are durable.
 
     A write that was cut goes on with the same `upload_id`: ask GetUpload for the committed offset and send from there. Bytes of an upload are kept for 24 hours.
+    An upload without a single chunk is complete at once when the store has the `digest` already; what was only there as a cast is then no longer evicted.
 
     Fails as:
     INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message is not the header, or a later one is.
@@ -134,7 +138,7 @@ class AssetServiceAsyncStub(AssetServiceStub):
     List: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListRequest, _asset_service_pb2.ListResponse]  # type: ignore[assignment]
     """Lists assets, newest first. Fails as INVALID_ARGUMENT (PAGE_TOKEN_INVALID)."""
     Delete: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.DeleteRequest, _asset_service_pb2.DeleteResponse]  # type: ignore[assignment]
-    """Deletes an asset. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
+    """Deletes an asset, and the casts that were made from it alone: they could not be made again. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
     Cast: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.CastRequest, _asset_service_pb2.CastResponse]  # type: ignore[assignment]
     """Makes an asset play a role, next to the bytes. The result is an asset too; asking again finds it made.
 
@@ -147,6 +151,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every RPC may also fail as:
     INVALID_ARGUMENT (DIGEST_INVALID): a digest is not "sha256:" and 64 lower-case hex digits.
+    INVALID_ARGUMENT (REQUEST_INVALID): another field is wrong; BadRequest names it.
     UNAVAILABLE (STORE_UNAVAILABLE): the store is not there now; RetryInfo says when to try again.
     """
 
@@ -156,7 +161,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _asset_service_pb2.FindMissingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.FindMissingResponse, _abc.Awaitable[_asset_service_pb2.FindMissingResponse]]:
-        """Says which of some digests the store lacks, so that only those are sent."""
+        """Says which of some digests the store lacks, so that only those are sent. The others count as used now."""
 
     @_abc_1.abstractmethod
     def Write(
@@ -167,6 +172,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Uploads one asset. The first message is the `header`, every later one a `chunk`. The answer comes when the bytes are durable.
 
         A write that was cut goes on with the same `upload_id`: ask GetUpload for the committed offset and send from there. Bytes of an upload are kept for 24 hours.
+        An upload without a single chunk is complete at once when the store has the `digest` already; what was only there as a cast is then no longer evicted.
 
         Fails as:
         INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message is not the header, or a later one is.
@@ -236,7 +242,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _asset_service_pb2.DeleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.DeleteResponse, _abc.Awaitable[_asset_service_pb2.DeleteResponse]]:
-        """Deletes an asset. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
+        """Deletes an asset, and the casts that were made from it alone: they could not be made again. Fails as NOT_FOUND (ASSET_UNKNOWN)."""
 
     @_abc_1.abstractmethod
     def Cast(

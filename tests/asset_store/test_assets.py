@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from automarket import errors
+from automarket.assets import AssetLoader
 from automarket.assets.roles import Role
 from automarket.digests import digest_bytes
 from automarket.media.info import AudioFormat, CastSpec
@@ -55,6 +56,14 @@ async def test_uploading_again_sends_no_bytes(store, client, tmp_path):
     store.kill()
     store.start()
     assert (await client.put(path)).bytes_sent == 0
+
+
+async def test_an_asset_of_a_program_is_uploaded_like_its_file(client, media):
+    asset = AssetLoader.load(media.speech_wav())
+    kept = await client.put(asset)
+    assert (kept.digest, kept.file_name, kept.bytes_sent) == (asset.digest, "speech.wav", asset.size_bytes)
+    again = await client.put(AssetLoader.from_bytes(media.speech_wav().read_bytes()))
+    assert (again.digest, again.bytes_sent) == (asset.digest, 0)
 
 
 async def test_progress_is_told_in_bytes(client):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -255,6 +257,20 @@ def test_two_stores_cannot_share_a_folder(store, tmp_path):
             second.start()
         assert second.process is not None
         assert second.process.wait(10) == 1
+
+
+def test_a_store_that_cannot_run_says_why_in_a_sentence(short_dir):
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-P", "-m", "asset_store", *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return ended.returncode, ended.stderr
+
+    code, said = run("--listen", f"unix:{short_dir}/s")
+    assert (code, "data_dir" in said, "Traceback" in said) == (2, True, False)
+    code, said = run("--listen", f"unix:{short_dir}/s", "--data-dir", "/proc/nothing")
+    assert (code, "/proc/nothing" in said, "Traceback" in said) == (1, True, False)
+    code, said = run("--listen", "0.0.0.0:0", "--data-dir", str(short_dir / "data"))
+    assert (code, "refusing" in said, "Traceback" in said) == (1, True, False)
 
 
 async def test_a_killed_store_loses_no_asset_that_it_acknowledged(store, client):
