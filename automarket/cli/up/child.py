@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -71,7 +72,11 @@ class ChildEvent:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What children share: environment, working folder, log folder, and descriptors that they inherit."""
+    """What children share: environment, working folder, log folder, and descriptors that they inherit.
+
+    Each child has a folder of its own for temporary files below the working folder, emptied before it starts: what one
+    that was killed left there is gone.
+    """
 
     environment: Mapping[str, str]
     folder: Path
@@ -90,6 +95,11 @@ def how_it_ended(process: Process) -> str:
     if code is None:
         return f"it took no work within {START_SECONDS:.0f} s"
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 class Child:
@@ -154,6 +164,8 @@ class Child:
 
     async def _spawn(self) -> Process:
         log = await asyncio.to_thread(self.log.open)
+        scratch = self._surroundings.folder / "tmp" / self.spec.name
+        await asyncio.to_thread(_empty, scratch)
         try:
             # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops in order.
             self._process = await asyncio.create_subprocess_exec(
@@ -162,7 +174,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 cwd=self._surroundings.folder,
-                env=dict(self._surroundings.environment),
+                env={**self._surroundings.environment, "TMPDIR": str(scratch)},
                 pass_fds=tuple(self._surroundings.descriptors),
                 start_new_session=True,
             )
