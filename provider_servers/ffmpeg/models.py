@@ -14,52 +14,61 @@ from provider_servers.runtime import Model, Output, Slot
 from provider_servers.runtime.sound_format import SOUND_FORMAT_SCHEMA, SOUND_MEDIA_TYPES
 
 MOST_OVERLAYS = 32
-LONGEST_EDGE = 16_384
 
 
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _number(lowest: float | None = None, highest: float | None = None, *, above: float | None = None) -> dict[str, Any]:
-    bounds = {"minimum": lowest, "maximum": highest, "exclusiveMinimum": above}
-    return {"type": "number"} | {name: bound for name, bound in bounds.items() if bound is not None}
+def _seconds(description: str, **bounds: float) -> dict[str, Any]:
+    return {"type": "number", **bounds, "description": description}
 
 
-def _integer(lowest: int, highest: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": lowest, "maximum": highest}
+def _pixels(description: str, lowest: int = 1) -> dict[str, Any]:
+    return {"type": "integer", "minimum": lowest, "maximum": MAX_PIXELS_WIDE, "description": description}
 
 
 def _sound_options() -> dict[str, Any]:
-    return {"format": SOUND_FORMAT_SCHEMA, "start": _number(0), "duration": _number(above=0)}
+    return {
+        "format": SOUND_FORMAT_SCHEMA,
+        "start": _seconds("Where to begin, in seconds.", minimum=0),
+        "duration": _seconds("How much to take, in seconds; not set takes all.", exclusiveMinimum=0),
+    }
 
 
 def _picture_options() -> dict[str, Any]:
     form = _object(
         container={"type": "string", "enum": list(IMAGES)},
-        max_width=_integer(1, MAX_PIXELS_WIDE),
-        max_height=_integer(1, MAX_PIXELS_WIDE),
+        max_width=_pixels("The picture is scaled down to at most this width."),
+        max_height=_pixels("The picture is scaled down to at most this height."),
     )
+    moment = _seconds("Seconds from the start.", minimum=0)
     return {
-        "times": {"type": "array", "items": _number(0), "maxItems": MOST_PICTURES},
-        "interval": _number(above=0),
-        "count": _integer(1, MOST_PICTURES),
-        "format": form,
+        "times": {"type": "array", "items": moment, "maxItems": MOST_PICTURES, "description": "Moments to take."},
+        "interval": _seconds("Take a picture every so many seconds, from the start.", exclusiveMinimum=0),
+        "count": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_PICTURES,
+            "description": "Take so many pictures, from the middles of equal parts.",
+        },
+        "format": form | {"description": "What the pictures have to look like."},
     }
 
 
 def _overlay_options() -> dict[str, Any]:
     overlay = _object(
-        x=_integer(-LONGEST_EDGE, LONGEST_EDGE),
-        y=_integer(-LONGEST_EDGE, LONGEST_EDGE),
-        position={"type": "string", "enum": list(POSITIONS)},
-        width=_integer(1, LONGEST_EDGE),
-        height=_integer(1, LONGEST_EDGE),
-        start=_number(0),
-        duration=_number(above=0),
-        opacity=_number(0, 1),
+        x=_pixels("Left edge; negative values count from the right edge of the base.", -MAX_PIXELS_WIDE),
+        y=_pixels("Top edge; negative values count from the bottom edge of the base.", -MAX_PIXELS_WIDE),
+        position={"type": "string", "enum": list(POSITIONS), "description": "A named place instead of x and y."},
+        width=_pixels("Not set keeps the aspect ratio, or the overlay's own width."),
+        height=_pixels("Not set keeps the aspect ratio, or the overlay's own height."),
+        start=_seconds("When it appears, in seconds.", minimum=0),
+        duration=_seconds("How long it stays, in seconds; not set stays to its own end.", exclusiveMinimum=0),
+        opacity={"type": "number", "minimum": 0, "maximum": 1, "description": "1, the default, is solid."},
     )
-    return {"overlays": {"type": "array", "items": overlay, "maxItems": MOST_OVERLAYS}}
+    what = "How to lay each overlay, in the order of the inputs of slot overlays."
+    return {"overlays": {"type": "array", "items": overlay, "maxItems": MOST_OVERLAYS, "description": what}}
 
 
 def _visible_types() -> tuple[str, ...]:

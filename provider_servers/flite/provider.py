@@ -108,8 +108,24 @@ def installed_engine() -> SpeechEngine:
 def _options(facts: EngineFacts) -> dict[str, Any]:
     slowest, fastest = facts.speeds
     return {
-        "voice": {"type": "string", "enum": list(facts.voices), "default": facts.voices[0]},
-        "speed": {"type": "number", "minimum": slowest, "maximum": fastest, "default": 1},
-        "language": {"type": "string", "default": facts.languages[0], "examples": list(facts.languages)},
+        "voice": {
+            "type": "string",
+            "enum": list(facts.voices),
+            "default": facts.voices[0],
+            "description": "Who speaks.",
+        },
+        "speed": {
+            "type": "number",
+            "minimum": slowest,
+            "maximum": fastest,
+            "default": 1,
+            "description": "1 is the voice's own.",
+        },
+        "language": {
+            "type": "string",
+            "default": facts.languages[0],
+            "examples": list(facts.languages),
+            "description": "Language of the text as a BCP 47 tag; the nearest that is spoken is taken.",
+        },
         "format": SOUND_FORMAT_SCHEMA,
     }

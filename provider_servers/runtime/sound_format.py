@@ -22,6 +22,7 @@ SOUND_FORMAT_SCHEMA: dict[str, Any] = {
         "channels": {"type": "integer", "minimum": 1, "maximum": MAX_CHANNELS},
     },
     "additionalProperties": False,
+    "description": "What the sound has to look like; what is not set stays as it is.",
 }
 
 

@@ -153,6 +153,16 @@ async def cancel_25_times(call, words):
             await asyncio.sleep(0.01)
 
 
+async def test_espeak_speaks_where_flite_is_not_installed(monkeypatch):
+    require("espeakng-loader")
+    monkeypatch.setenv("PATH", "")
+    assert FliteProvider.availability().available
+    async with calling(FliteProvider()) as call:
+        answer = await call("text-to-speech", TEXT)
+    assert [event.accepted.model_id for event in answer.events if event.HasField("accepted")] == ["espeak-ng"]
+    assert answer.finished[0].media_info.audio.sample_rate_hertz == 22050
+
+
 def test_the_provider_says_what_is_missing_without_starting_an_engine(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("provider_servers.flite.provider.LIBRARY", "no_such_module")
