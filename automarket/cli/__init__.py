@@ -5,6 +5,11 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code (see `automarket.cli.exits`)."""
-    from automarket.cli.app import app
+    try:
+        from automarket.cli.app import app
 
-    app(prog_name="automarket")
+        app(prog_name="automarket")
+    except KeyboardInterrupt:  # while it was still loading
+        from automarket.cli.exits import Exit
+
+        raise SystemExit(Exit.INTERRUPTED) from None

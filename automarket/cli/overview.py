@@ -11,7 +11,7 @@ from automarket.cli.completion import complete_capability
 from automarket.cli.running import DEFAULT_ADDRESS, Address, Json, run, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from automarket.cli.terminal import Terminal
     from automarket.client.descriptors import CapabilityInfo, ModelInfo, ProviderInfo
@@ -174,15 +174,24 @@ def _describe(screen: Terminal, model: ModelInfo) -> None:
     outputs = [(one.name, str(one.role or ""), ", ".join(one.media_types)) for one in model.outputs]
     screen.say("")
     screen.table(("output", "role", "media types"), outputs)
-    properties = cast("dict[str, dict[str, Any]]", (model.options_schema or {}).get("properties") or {})
-    if properties:
+    options = list(_options(model.options_schema or {}))
+    if options:
         screen.say("")
-        rows = [(name, *_option_notes(schema)) for name, schema in properties.items()]
-        screen.table(("option", "type", "default", "description"), rows)
+        screen.table(("option", "type", "default", "description"), options)
 
 
 def _slot_notes(optional: bool, repeated: bool) -> list[str]:
     return ["optional"] * optional + ["several"] * repeated
+
+
+def _options(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, ...]]:
+    """Give a row for each option; the parts of an option that has some are named as `--option` takes them."""
+    properties = cast("dict[str, dict[str, Any]]", schema.get("properties") or {})
+    for name, part in properties.items():
+        if part.get("properties"):
+            yield from _options(part, f"{path}{name}.")
+        else:
+            yield (path + name, *_option_notes(part))
 
 
 def _option_notes(schema: dict[str, Any]) -> tuple[str, str, str]:

@@ -46,7 +46,7 @@ class TransformView:
             case e.Uploaded():
                 self._progress.done(f"upload {event.input}")
             case e.Accepted():
-                self._progress.work(_RUN, f"{event.provider_id} {event.model_id}", None)
+                self._progress.work(_RUN, " ".join(dict.fromkeys((event.provider_id, event.model_id))), None)
             case e.Progress():
                 self._progress.work(_RUN, event.phase, event.fraction, event.message)
             case e.OutputChunk():
@@ -62,11 +62,14 @@ class TransformView:
         return self._names[number] if number < len(self._names) else f"input {number + 1}"
 
     def _segment(self, segment: e.Segment) -> None:
+        from rich.text import Text
+
         self.segments.append(segment)
         if self._words:
             self.showed_text = True
-            self._screen.out.print(clock(segment.start), style="dim", end="  ")
-            self._screen.out.print(clean(segment.text), soft_wrap=True)
+            # In one piece: lines that move are drawn anew after every print.
+            line = Text.assemble((f"{clock(segment.start)}  ", "dim"), clean(segment.text))
+            self._screen.out.print(line, soft_wrap=True)
 
     def _delta(self, delta: e.TextDelta) -> None:
         if self._words:

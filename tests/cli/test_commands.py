@@ -330,3 +330,13 @@ def test_the_doctor_faults_a_machine_without_ffmpeg(alone, monkeypatch):
     assert "imageio_ffmpeg" in checks["ffmpeg"]["found"]  # the wheel that the tests install
     assert checks["node"]["verdict"] == "missing"
     assert "apt install docker.io" in checks["docker"]["hint"]
+
+
+def test_a_provider_of_ones_own_is_made_in_one_command(alone):
+    result = alone("new-provider", "my-voice")
+    assert "pip install -e my-voice" in result.stdout
+    assert (alone.folder / "my-voice" / "pyproject.toml").exists()
+    assert alone.error("new-provider", "my-voice", code=5)["message"]
+    assert alone.error("new-provider", "My Voice", code=5)["message"]
+    files = alone.json("new-provider", "other", "--folder", "somewhere")["files"]
+    assert all((alone.folder / file).is_file() for file in files)

@@ -33,13 +33,13 @@ def on_a_terminal(cli: Cli, *arguments: str) -> str:
 
 
 def plain(written: str) -> str:
-    return _STEERING.sub("", written)
+    return _STEERING.sub("", written).replace("\r", "\n")
 
 
 def test_words_appear_with_their_times_and_progress_moves(cli, media):
     written = on_a_terminal(cli, "transform", str(media.talk_mp4()), "-c", "speech-to-text")
     assert "\x1b[" in written
-    heard = " ".join(re.findall(r"^\d+:\d\d\.\d +(.+?)\r$", plain(written), re.MULTILINE))
+    heard = " ".join(re.findall(r"^\d+:\d\d\.\d +(.+)$", plain(written), re.MULTILINE))
     assert word_error_rate(SENTENCE, heard) < 0.25
     assert "pocketsphinx" in plain(written)
     assert "?25h" in written, "the cursor is back"

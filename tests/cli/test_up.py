@@ -108,12 +108,13 @@ def test_a_second_signal_stops_at_once(short_dir):
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(short_dir):
-    for delay in (0.3, 0.8, 1.2, 1.6, 2.0):
+    for delay in (0, 0.3, 0.8, 1.3, 1.8):
         command = [*AUTOMARKET, "up", "--port", "0", "--data-dir", str(short_dir)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "starting ...\n"
             time.sleep(delay)
             process.send_signal(signal.SIGINT)
-            assert process.stderr is not None
             assert process.wait(15) in (0, 130), process.stderr.read()
         mark = str(short_dir)
         wait_until(lambda mark=mark: not [one for one in processes().values() if mark in one], 7, "all ended")
