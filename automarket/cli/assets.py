@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,14 +125,20 @@ async def _download(screen: Terminal, mesh: Mesh, asset: StoredAsset, path: Path
 
 
 def _target(asset: StoredAsset, out: str) -> Path:
+    """Give the file to write: OUT, or one in the folder OUT that is named as the asset and does not exist yet."""
     from automarket.assets.formats import by_media_type
+    from automarket.errors import InvalidRequestError
 
-    path = Path(out or ".").expanduser()
-    if not (path.is_dir() or out.endswith("/")):
-        return path
+    folder = Path(out or ".").expanduser()
+    if not (folder.is_dir() or out.endswith("/")):
+        return folder
+    name = Path(asset.file_name or asset.digest.removeprefix("sha256:")[:12]).name
     form = by_media_type(asset.media_type)
-    ending = f".{form.extensions[0]}" if form and form.extensions else ""
-    return path / (Path(asset.file_name).name or asset.digest.removeprefix("sha256:")[:12] + ending)
+    ending = f".{form.extensions[0]}" if form and not Path(name).suffix else ""
+    path = folder / f"{name}{ending}"
+    if path.exists():
+        raise InvalidRequestError(f"{path} exists already", hint=f"to replace it: -o {path}")
+    return path
 
 
 @app.command("ls")
@@ -158,11 +165,12 @@ def list_assets(
         found: list[StoredAsset] = []
         async with automarket.connect(address) as mesh:
             of = (await find_asset(mesh.assets, parent)).digest if parent else ""
-            assets = mesh.assets.list(role=wanted, media_type=media_type, derived=derived, parent=of)
-            async for asset in assets:
-                found.append(asset)
-                if len(found) == limit:
-                    break
+            listed = mesh.assets.list(role=wanted, media_type=media_type, derived=derived, parent=of)
+            async with contextlib.aclosing(listed) as assets:
+                async for asset in assets:
+                    found.append(asset)
+                    if len(found) == limit:
+                        break
         if screen.as_json:
             screen.json(found)
         else:

@@ -41,6 +41,10 @@ class LiveProgress:
 
     def __exit__(self, *_: object) -> None:
         """Take the lines away."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the lines away; nothing more is shown."""
         self._progress.stop()
 
     def bytes(self, key: str, what: str, done: int, total: int | None) -> None:

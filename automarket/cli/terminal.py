@@ -45,8 +45,15 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """Print a result as JSON."""
-        sys.stdout.write(to_json(value) + "\n")
-        sys.stdout.flush()
+        self.line(to_json(value))
+
+    def line(self, text: str) -> None:
+        """Print a line for programs; ends this one when nobody reads any more, as printing for people does too."""
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.out.on_broken_pipe()
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line for people."""

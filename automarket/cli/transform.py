@@ -132,6 +132,7 @@ async def _save(result: Result, out: str, view: TransformView) -> list[Path]:
         return []
     path = Path(out).expanduser()
     if path.suffix.lower() in _SUBTITLES and view.segments:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(subtitles(view.segments, path.suffix.lower()), encoding="utf-8")
         return [path]
     assets = _assets(result)
@@ -147,8 +148,10 @@ def _print(screen: Terminal, result: Result, files: Sequence[Path], view: Transf
     from automarket.client.results import CompositionResult
 
     if out != "-":
-        for file in files:
+        for file, asset in zip(files, _assets(result), strict=True):
             screen.note(f"wrote {file}", style="green")
+            if not isinstance(asset, Text) and file.suffix.lower().removeprefix(".") not in asset.format.extensions:
+                screen.note(f"{file.name} holds {asset.media_type}", style="yellow")
     if isinstance(result, CompositionResult) and out != "-":
         screen.say(to_json(result.facts))
     if out:

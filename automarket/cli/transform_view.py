@@ -75,7 +75,7 @@ class TransformView:
         if self._words:
             self.showed_text = True
             self._mid_line = True
-            self._progress.__exit__()  # lines that move would tear words apart
+            self._progress.stop()  # lines that move would tear words apart
             self._screen.out.file.write(clean(delta.text))
             self._screen.out.file.flush()
 

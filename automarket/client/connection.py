@@ -77,6 +77,10 @@ class Connection:
             return error
         if "failed to connect" in error.message.lower():
             return MeshUnreachable(f"no mesh is running at {self.address}", hint="automarket up")
+        if "resolving" in error.message.lower():
+            return MeshUnreachable(
+                f"there is no machine of that name: {self.address}", hint="an address is host:port or unix:/path"
+            )
         return MeshUnreachable(
             f"the connection to the mesh at {self.address} broke", hint="see whether it still runs: automarket status"
         )

@@ -47,6 +47,10 @@ def test_where_no_mesh_runs_every_command_says_so_in_a_sentence(alone, command):
     assert result.stderr == "error: no mesh is running at 127.0.0.1:1\n  try: automarket up\n"
 
 
+def test_an_address_that_is_none_is_told(alone):
+    assert "there is no machine of that name" in alone("status", "--address", "no.invalid:1", code=3).stderr
+
+
 def test_help_comes_quickly_and_says_what_exit_codes_mean():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     text = subprocess.run([*AUTOMARKET, "--help"], capture_output=True, text=True, check=True).stdout
@@ -260,6 +264,7 @@ def test_an_asset_goes_in_and_comes_out(cli, media):
     assert "talk.mp4" in cli("assets", "stat", digest[7:20], "--verify").stdout
     cli("assets", "get", digest[:20], "-o", "back/")
     assert digest_of(cli.folder / "back/talk.mp4") == digest
+    assert "exists already" in cli("assets", "get", digest, code=5).stderr
     assert len(cli("assets", "get", digest, "-o", "-", "--offset", "4", "--limit", "4").stdout) == 4
     cli("assets", "rm", digest)
     assert cli.error("assets", "stat", digest, code=4)["reason"] == "ASSET_UNKNOWN"
@@ -307,6 +312,11 @@ def test_ctrl_c_ends_a_transform_at_once(cli, media):
             assert time.monotonic() - begin < 2
             assert process.stderr is not None
             assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_file_whose_name_says_something_else_than_it_holds_is_told(cli):
+    result = cli("transform", "hello there", "-c", "text-to-speech", "-o", "hello.mp4")
+    assert "hello.mp4 holds audio/wav" in result.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_fault_worth_a_traceback(cli):

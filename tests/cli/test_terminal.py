@@ -8,6 +8,10 @@ import pty
 import re
 import subprocess
 
+from automarket.cli.progress import LiveProgress
+from automarket.cli.terminal import Terminal
+from automarket.cli.transform_view import TransformView
+from automarket.client.events import TextDelta
 from tests.cli.conftest import AUTOMARKET, Cli
 from tests.support.media import SENTENCE
 from tests.support.words import word_error_rate
@@ -50,6 +54,17 @@ def test_an_upload_shows_how_far_it_is(cli):
     written = plain(on_a_terminal(cli, "assets", "put", "noise.bin"))
     assert "uploading noise.bin" in written
     assert "30.0 MB" in written
+
+
+def test_tokens_are_written_as_they_come_and_cannot_steer_the_terminal(capsys):
+    screen = Terminal(as_json=False)
+    with LiveProgress(screen.live) as progress:
+        view = TransformView(screen, progress, ["text"], words=True)
+        for token in ("Once ", "upon", "\x1b[2J a time"):
+            view.show(TextDelta(0, (token,)))
+        view.end_line()
+    assert capsys.readouterr().out == "Once upon[2J a time\n"
+    assert view.showed_text
 
 
 def test_json_on_a_terminal_is_only_json(cli):

@@ -120,6 +120,29 @@ def test_ctrl_c_while_it_starts_leaves_nothing(short_dir):
         wait_until(lambda mark=mark: not [one for one in processes().values() if mark in one], 7, "all ended")
 
 
+def test_up_ends_whole_when_nobody_reads_it_any_more(short_dir):
+    with up(short_dir, "--provider", "flite") as running:
+        below = running.below()
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        os.kill(next(pid for pid in below if "provider_servers" in processes()[pid]), signal.SIGKILL)
+        running.process.wait(10)
+        assert not below & processes().keys()
+
+
+def test_a_mesh_under_nohup_outlives_its_terminal(short_dir):
+    command = ["nohup", *AUTOMARKET, "up", "--json", "--port", "0", "--data-dir", str(short_dir), "--provider", "flite"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        while json.loads(process.stdout.readline())["event"] != "ready":
+            pass
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(15) == 0
+
+
 def test_a_part_that_does_not_start_shows_its_last_words(short_dir):
     (short_dir / "assets").write_text("not a folder")
     result = start(short_dir, "--port", "0", "--json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from automarket.cli.plain import clean, seconds, to_plain
@@ -85,8 +84,7 @@ class Announcer:
             self._screen.note("stopped")
 
     def _line(self, what: str, **facts: Any) -> None:
-        sys.stdout.write(json.dumps({"event": what, **to_plain(facts)}, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        self._screen.line(json.dumps({"event": what, **to_plain(facts)}, ensure_ascii=False))
 
 
 def _runs(provider: ProviderInfo) -> bool:

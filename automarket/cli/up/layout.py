@@ -74,7 +74,7 @@ def lay_out(data_dir: Path) -> Layout:
     layout = Layout(data_dir, _socket_dir(data_dir))
     try:
         for folder in (layout.data_dir, layout.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         layout.socket_dir.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StateError(
