@@ -56,6 +56,11 @@ class HealthServicer:
             raise NotFoundError(f"this server has no service {request.service[:200]!r}")
         return _States(status=self._states[request.service])
 
+    async def List(self, _request: Any, _context: Any) -> Any:  # noqa: N802 - the contract's name
+        """Say how every name is now. Packages before 1.82 do not have this call, and never make it."""
+        states = {name: _States(status=state) for name, state in self._states.items()}
+        return health_pb2.HealthListResponse(statuses=states)
+
     async def Watch(self, request: Any, _context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the contract's name
         """Say how a name is now, and again whenever that changes."""
         said = None

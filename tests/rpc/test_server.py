@@ -158,3 +158,9 @@ async def test_a_drain_cancels_what_is_not_finished_in_time(short_dir):
                 async for _ in responses:
                     pass
         await asyncio.wait_for(models.closed.wait(), 0.5)
+
+
+async def test_health_lists_every_service(short_dir):
+    async with serving(short_dir) as (_, channel, _):
+        listed = await health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest())
+        assert listed.statuses["automarket.v1.ModelService"].status == health_pb2.HealthCheckResponse.SERVING
