@@ -64,6 +64,11 @@ class AssetServicer(AssetServiceServicer):
         offset, asset = await self._store.upload_progress(upload_id_of(request.upload_id))
         return pb.GetUploadResponse(committed_offset=offset, asset=None if asset is None else stored.to_proto(asset))
 
+    async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: Any) -> pb.DeleteUploadResponse:
+        """Drop an upload."""
+        await self._store.uploads.give_up(upload_id_of(request.upload_id))
+        return pb.DeleteUploadResponse()
+
     async def Read(self, request: pb.ReadRequest, context: Any) -> AsyncIterator[pb.ReadResponse]:
         """Stream bytes."""
         check_digest(request.digest)

@@ -100,6 +100,7 @@ class Index:
                 "DELETE FROM assets WHERE digest = ?",
                 "DELETE FROM parents WHERE digest = ?",
                 "DELETE FROM casts WHERE ? IN (source, result)",
+                "DELETE FROM uploads WHERE digest = ?",
             ):
                 change.execute(statement, (digest,))
         self._kept_bytes = None

@@ -66,9 +66,7 @@ class Uploads:
             QuotaExceeded: the quota has no room for the declared size.
             DiskFull: the disk has none.
         """
-        if plan.upload_id in self._active:
-            raise UploadBusy(f"another call writes upload {plan.upload_id}", hint="ask GetUpload", retry_after=0.2)
-        self._active.add(plan.upload_id)
+        self._enter(plan.upload_id)
         part: Part | None = None
         failure: BaseException | None = None
         try:
@@ -79,6 +77,11 @@ class Uploads:
             raise
         finally:
             await uninterrupted(self._leave(plan.upload_id, part, failure))
+
+    def _enter(self, upload_id: str) -> None:
+        if upload_id in self._active:
+            raise UploadBusy(f"another call writes upload {upload_id}", hint="ask GetUpload", retry_after=0.2)
+        self._active.add(upload_id)
 
     async def _leave(self, upload_id: str, part: Part | None, failure: BaseException | None) -> None:
         try:
@@ -168,16 +171,24 @@ class Uploads:
         self._log.checkpoint(upload_id, size)
         return size, None
 
+    async def give_up(self, upload_id: str) -> None:
+        """Drop an upload.
+
+        Raises:
+            UploadBusy: a call writes it.
+        """
+        self._enter(upload_id)
+        try:
+            await uninterrupted(asyncio.to_thread(self.drop, upload_id))
+        finally:
+            self._active.discard(upload_id)
+
     async def sweep(self, idle_seconds: float) -> int:
         """Drop uploads that have not gone on for so long, and bytes that belong to none; give how many."""
         dropped = 0
         for upload_id in await asyncio.to_thread(self._stale, idle_seconds):
             if upload_id not in self._active:
-                self._active.add(upload_id)
-                try:
-                    await uninterrupted(asyncio.to_thread(self.drop, upload_id))
-                finally:
-                    self._active.discard(upload_id)
+                await self.give_up(upload_id)
                 dropped += 1
         return dropped
 

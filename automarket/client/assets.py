@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.client.download import Download
 from automarket.client.patience import Patience
-from automarket.client.sources import StreamSource, plain_name, source_of
+from automarket.client.sources import StreamSource, source_of
+from automarket.client.transfer import Transfer, ask, header_of
 from automarket.digests import check_digest
 from automarket.errors import (
     AssetUnknown,
@@ -19,13 +19,11 @@ from automarket.errors import (
     DigestMismatch,
     InputEmpty,
     StoreUnavailable,
-    UploadUnknown,
 )
 from automarket.media.wire import spec_to_proto, to_seconds
 from automarket.rpc.channel import errors_mapped
-from automarket.rpc.streams import UploadCall
 from automarket.rpc.telemetry import inject
-from automarket.stored import CastResult, Lineage, StoredAsset, from_proto, lineage_to_proto
+from automarket.stored import CastResult, Lineage, StoredAsset, from_proto
 from automarket.v1 import asset_service_pb2 as pb
 from automarket.v1 import media_pb2
 from automarket.v1.asset_service_pb2_grpc import AssetServiceStub
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
     from automarket.assets import Asset
     from automarket.assets.roles import Role
-    from automarket.client.sources import Source
     from automarket.media.info import CastSpec
     from automarket.v1.asset_service_pb2_grpc import AssetServiceAsyncStub
 
@@ -72,6 +69,8 @@ class AssetClient:
     ) -> StoredAsset:
         """Upload a file, bytes or an asset, unless the store has the same bytes; `bytes_sent` says which.
 
+        An upload that was cut, even by the end of this program, goes on where it was when it is asked for again.
+
         Args:
             source: what to upload.
             file_name: for people; the file's own by default.
@@ -87,11 +86,12 @@ class AssetClient:
         origin = source_of(source)
         if origin.size == 0:
             raise InputEmpty("an asset has at least one byte", hint="is that the right file?")
-        header = _header(origin, file_name, lineage, digest=await origin.digest())
+        header = header_of(origin, file_name, lineage, digest=await origin.digest())
         if (found := await self._find(header.digest)) and (lineage is not None or not found.derived):
             return found
+        transfer = Transfer(self._stub, origin, header, self._patience, progress)
         # What is there as a cast, and could be evicted, is claimed by an upload without bytes.
-        return await self._upload(origin, header, progress, claim=found is not None)
+        return await (transfer.run(origin.size or 0) if found else transfer.resume())
 
     async def put_stream(
         self,
@@ -107,7 +107,14 @@ class AssetClient:
             AutoMarketError: as `put`, and whatever `chunks` raises.
         """
         async with StreamSource(chunks) as origin:
-            asset = await self._upload(origin, _header(origin, file_name, lineage), progress)
+            header = header_of(origin, file_name, lineage)
+            header.upload_id = str(uuid.uuid4())
+            transfer = Transfer(self._stub, origin, header, self._patience, progress)
+            try:
+                asset = await transfer.run()
+            except BaseException:
+                await transfer.give_up()
+                raise
             if asset.digest != await origin.digest():
                 raise DigestMismatch(f"the store got other bytes than were sent: {asset.digest}", hint="try again")
             return asset
@@ -117,7 +124,7 @@ class AssetClient:
         missing: Sequence[str] = []
         for start in range(0, max(len(digests), 1), _MOST_DIGESTS):
             request = pb.FindMissingRequest(digests=digests[start : start + _MOST_DIGESTS])
-            missing = [*missing, *(await self._ask(self._stub.FindMissing, request)).missing_digests]
+            missing = [*missing, *(await ask(self._stub.FindMissing, request)).missing_digests]
         return missing
 
     async def stat(self, digest: str, *, verify: bool = False) -> StoredAsset:
@@ -127,7 +134,7 @@ class AssetClient:
             AssetUnknown: the store lacks it.
             AssetCorrupt: its bytes are damaged.
         """
-        return from_proto((await self._ask(self._stub.Get, pb.GetRequest(digest=digest, verify=verify))).asset)
+        return from_proto((await ask(self._stub.Get, pb.GetRequest(digest=digest, verify=verify))).asset)
 
     async def cast(self, digest: str, spec: CastSpec) -> CastResult:
         """Let the store make an asset play a role, or find it made.
@@ -135,7 +142,7 @@ class AssetClient:
         Raises:
             AutoMarketError: it cannot play the role, or is damaged, unknown or refused.
         """
-        answer = await self._ask(self._stub.Cast, pb.CastRequest(digest=digest, spec=spec_to_proto(spec)))
+        answer = await ask(self._stub.Cast, pb.CastRequest(digest=digest, spec=spec_to_proto(spec)))
         return CastResult(from_proto(answer.asset), answer.cached, to_seconds(answer.elapsed))
 
     async def delete(self, digest: str) -> None:
@@ -144,7 +151,7 @@ class AssetClient:
         Raises:
             AssetUnknown: the store lacks it.
         """
-        await self._ask(self._stub.Delete, pb.DeleteRequest(digest=digest))
+        await ask(self._stub.Delete, pb.DeleteRequest(digest=digest))
 
     async def read(self, digest: str, offset: int = 0, limit: int = 0) -> AsyncGenerator[bytes]:
         """Give bytes from an offset on, at most `limit` of them unless it is 0; goes on after a cut connection.
@@ -235,16 +242,12 @@ class AssetClient:
         if created_after is not None:
             request.created_after.FromDatetime(created_after)
         while True:
-            page = await self._ask(self._stub.List, request)
+            page = await ask(self._stub.List, request)
             for asset in page.assets:
                 yield from_proto(asset)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
-
-    async def _ask(self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT) -> ResponseT:
-        with errors_mapped():
-            return await method(request, metadata=inject())
 
     async def _find(self, digest: str) -> StoredAsset | None:
         """Give an asset when its bytes are there; wait for a store that is away for a moment."""
@@ -256,83 +259,6 @@ class AssetClient:
                 return None
             except StoreUnavailable as error:
                 await patience.wait(error)
-
-    async def _upload(
-        self,
-        origin: Source,
-        header: pb.UploadHeader,
-        progress: Callable[[int, int | None], None] | None,
-        *,
-        claim: bool = False,
-    ) -> StoredAsset:
-        sending = _Sending(origin, progress)
-        patience = Patience(self._patience)
-        offset = origin.size if claim and origin.size else 0
-        while True:
-            try:
-                call: Any = self._stub.Write(metadata=inject())
-                first = pb.WriteRequest(header=header)
-                async with UploadCall[pb.WriteRequest, pb.WriteResponse](call, first, sending.chunks(offset)) as upload:
-                    asset = from_proto((await upload.response()).asset)
-                return replace(asset, bytes_sent=sending.sent)
-            except AutoMarketError as error:
-                if not sending.in_contact(error):
-                    raise
-                await patience.wait(error)
-            before, offset = offset, 0
-            resumed = await self._resume(header, patience)
-            if isinstance(resumed, StoredAsset):
-                return replace(resumed, bytes_sent=sending.sent)
-            offset = resumed
-            if offset > before:
-                patience.renew()
-
-    async def _resume(self, header: pb.UploadHeader, patience: Patience) -> int | StoredAsset:
-        """Ask where to go on; give the asset when it is complete."""
-        while True:
-            try:
-                answer = await self._ask(self._stub.GetUpload, pb.GetUploadRequest(upload_id=header.upload_id))
-                return from_proto(answer.asset) if answer.HasField("asset") else answer.committed_offset
-            except UploadUnknown:
-                return (await self._find(header.digest) if header.digest else None) or 0
-            except AutoMarketError as error:
-                await patience.wait(error)
-
-
-class _Sending:
-    """What one upload has sent, over all attempts."""
-
-    def __init__(self, origin: Source, progress: Callable[[int, int | None], None] | None) -> None:
-        self._origin = origin
-        self._progress = progress
-        self.sent = 0
-        self._contact = False
-
-    def in_contact(self, error: AutoMarketError) -> bool:
-        """Tell whether the store has been reached: if it never was, trying again would only hide that."""
-        # Every server of the mesh says `retry` in its errors.
-        return self._contact or self._origin.size is not None or "retry" in error.metadata
-
-    async def chunks(self, offset: int) -> AsyncGenerator[pb.WriteRequest]:
-        """Give the messages that follow the header."""
-        self._contact = True
-        async with aclosing(self._origin.pieces(offset)) as pieces:
-            async for data in pieces:
-                yield pb.WriteRequest(chunk=pb.UploadChunk(offset_bytes=offset, data=data))
-                offset += len(data)
-                self.sent += len(data)
-                if self._progress is not None:
-                    self._progress(offset, self._origin.size)
-
-
-def _header(origin: Source, file_name: str, lineage: Lineage | None, digest: str = "") -> pb.UploadHeader:
-    return pb.UploadHeader(
-        upload_id=str(uuid.uuid4()),
-        digest=digest,
-        size_bytes=origin.size,
-        file_name=plain_name(file_name or origin.name),
-        lineage=None if lineage is None else lineage_to_proto(lineage),
-    )
 
 
 async def _responses(call: grpc.aio.UnaryStreamCall[Any, ResponseT]) -> AsyncGenerator[ResponseT]:

@@ -60,6 +60,11 @@ class AssetServiceStub(object):
                 request_serializer=automarket_dot_v1_dot_asset__service__pb2.GetUploadRequest.SerializeToString,
                 response_deserializer=automarket_dot_v1_dot_asset__service__pb2.GetUploadResponse.FromString,
                 _registered_method=True)
+        self.DeleteUpload = channel.unary_unary(
+                '/automarket.v1.AssetService/DeleteUpload',
+                request_serializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.FromString,
+                _registered_method=True)
         self.Read = channel.unary_stream(
                 '/automarket.v1.AssetService/Read',
                 request_serializer=automarket_dot_v1_dot_asset__service__pb2.ReadRequest.SerializeToString,
@@ -141,6 +146,15 @@ class AssetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteUpload(self, request, context):
+        """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
+
+        Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Read(self, request, context):
         """Streams the bytes of an asset.
 
@@ -206,6 +220,11 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     servicer.GetUpload,
                     request_deserializer=automarket_dot_v1_dot_asset__service__pb2.GetUploadRequest.FromString,
                     response_serializer=automarket_dot_v1_dot_asset__service__pb2.GetUploadResponse.SerializeToString,
+            ),
+            'DeleteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUpload,
+                    request_deserializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.SerializeToString,
             ),
             'Read': grpc.unary_stream_rpc_method_handler(
                     servicer.Read,
@@ -347,6 +366,33 @@ class AssetService(object):
             '/automarket.v1.AssetService/GetUpload',
             automarket_dot_v1_dot_asset__service__pb2.GetUploadRequest.SerializeToString,
             automarket_dot_v1_dot_asset__service__pb2.GetUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.AssetService/DeleteUpload',
+            automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.SerializeToString,
+            automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

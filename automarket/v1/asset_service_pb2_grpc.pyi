@@ -66,6 +66,11 @@ class AssetServiceStub:
 
     Fails as NOT_FOUND (UPLOAD_UNKNOWN): nothing of it is here; begin at 0.
     """
+    DeleteUpload: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.DeleteUploadRequest, _asset_service_pb2.DeleteUploadResponse]
+    """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
+
+    Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
+    """
     Read: _grpc.UnaryStreamMultiCallable[_asset_service_pb2.ReadRequest, _asset_service_pb2.ReadResponse]
     """Streams the bytes of an asset.
 
@@ -124,6 +129,11 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Says how far an upload is.
 
     Fails as NOT_FOUND (UPLOAD_UNKNOWN): nothing of it is here; begin at 0.
+    """
+    DeleteUpload: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.DeleteUploadRequest, _asset_service_pb2.DeleteUploadResponse]  # type: ignore[assignment]
+    """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
+
+    Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
     """
     Read: _aio.UnaryStreamMultiCallable[_asset_service_pb2.ReadRequest, _asset_service_pb2.ReadResponse]  # type: ignore[assignment]
     """Streams the bytes of an asset.
@@ -204,6 +214,17 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says how far an upload is.
 
         Fails as NOT_FOUND (UPLOAD_UNKNOWN): nothing of it is here; begin at 0.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUpload(
+        self,
+        request: _asset_service_pb2.DeleteUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.DeleteUploadResponse, _abc.Awaitable[_asset_service_pb2.DeleteUploadResponse]]:
+        """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
+
+        Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
         """
 
     @_abc_1.abstractmethod

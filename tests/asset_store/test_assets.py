@@ -89,8 +89,42 @@ async def test_what_a_stream_raises_reaches_the_caller_and_nothing_is_kept(store
         yield noise(MIB)
         raise RuntimeError("the source broke")
 
-    with pytest.raises(RuntimeError, match="the source broke"):
-        await client.put_stream(broken())
+    for _ in range(25):
+        with pytest.raises(RuntimeError, match="the source broke"):
+            await client.put_stream(broken())
+        assert store.leftovers() == []
+
+
+async def test_a_stream_that_is_given_up_is_closed_and_leaves_nothing(store, client):
+    for _ in range(25):
+        closed = asyncio.Event()
+        begun = asyncio.Event()
+
+        async def endless(begun=begun, closed=closed):
+            try:
+                for number in range(10_000):
+                    yield noise(50_000, seed=number)
+                    if number == 3:
+                        begun.set()
+                    await asyncio.sleep(0.001)
+            finally:
+                closed.set()
+
+        task = asyncio.create_task(client.put_stream(endless()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert closed.is_set()
+        assert store.leftovers() == []
+
+
+async def test_the_same_file_sent_by_several_at_once_is_sent_about_once(client, tmp_path):
+    path = tmp_path / "same.bin"
+    path.write_bytes(noise(30 * MIB))
+    kept = await asyncio.gather(*(client.put(path) for _ in range(4)))
+    assert len({asset.digest for asset in kept}) == 1
+    assert sum(asset.bytes_sent for asset in kept) < 60 * MIB
 
 
 async def test_a_stream_of_pieces_of_any_size_is_one_asset(client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -70,6 +71,38 @@ async def test_the_client_goes_on_by_itself_when_the_store_is_killed_and_started
     assert asset.digest == digest_bytes(path.read_bytes())
     assert 40 * MIB <= asset.bytes_sent <= 56 * MIB, "it began again at byte 0"
     assert store.content(asset.digest).read_bytes() == path.read_bytes()
+
+
+async def test_a_client_that_was_killed_goes_on_when_it_is_started_again(store, client, tmp_path):
+    path = tmp_path / "data.bin"
+    path.write_bytes(noise(40 * MIB))
+    sending = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED_CLIENT, store.address, str(path), cwd=Path(__file__).parents[2]
+    )
+    assert await sending.wait() == -signal.SIGKILL
+    seen = []
+    asset = await client.put(path, progress=lambda sent, _: seen.append(sent))
+    assert asset.digest == digest_bytes(path.read_bytes())
+    assert seen[0] > 10 * MIB
+    assert asset.bytes_sent < 30 * MIB
+
+
+KILLED_CLIENT = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from automarket.client.assets import AssetClient
+from automarket.rpc.channel import open_channel
+
+def progress(sent, size):
+    if sent >= 24 * 1024 * 1024:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async with open_channel(sys.argv[1]) as channel:
+        await AssetClient(channel).put(Path(sys.argv[2]), progress=progress)
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize("_round", range(3))

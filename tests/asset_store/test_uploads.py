@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 
 import pytest
 
@@ -119,6 +120,30 @@ async def test_an_upload_that_is_complete_is_answered_again(channel):
     assert again.asset.digest == made.asset.digest
     with pytest.raises(errors.OffsetMismatch):
         await write(channel, first, *chunks(DATA))
+
+
+async def test_an_upload_that_will_not_go_on_can_be_dropped(store, channel):
+    stub = AssetServiceStub(channel)
+    first = header(DATA)
+    request = pb.DeleteUploadRequest(upload_id=first.upload_id)
+    call = await write_until(channel, first, DATA, MIB)
+    with pytest.raises(errors.UploadBusy), errors_mapped():
+        await stub.DeleteUpload(request)
+    call.cancel()
+    await eventually(partial(succeeds, lambda: stub.DeleteUpload(request)))
+    assert store.leftovers() == []
+    await stub.DeleteUpload(request)
+    with pytest.raises(errors.UploadUnknown), errors_mapped():
+        await stub.GetUpload(pb.GetUploadRequest(upload_id=first.upload_id))
+
+
+async def succeeds(call) -> bool:
+    try:
+        with errors_mapped():
+            await call()
+    except errors.UploadBusy:
+        return False
+    return True
 
 
 async def test_an_unknown_upload_is_not_found(channel):
