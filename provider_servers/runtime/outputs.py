@@ -58,10 +58,18 @@ class TextOutput:
             self._parts.append(event.text)
             await self._emit(_segment(event, self._index))
 
+    async def _send(self, data: bytes) -> None:
+        """Send the text as bytes, which go before what segments and deltas add up to."""
+        for begin in range(0, len(data), CHUNK_BYTES):
+            piece = data[begin : begin + CHUNK_BYTES]
+            await self._emit(transform_pb2.OutputChunk(output=self._index, offset_bytes=begin, data=piece))
+
     async def finish(self, store: StoreLink, lineage: Lineage | None) -> None:
         """Say that the text is complete; with a lineage it is stored."""
-        text = self._result.text
-        data = (self._separator.join(self._parts) if text is None else text).encode()
+        said = self._separator.join(self._parts)
+        data = (said if self._result.text is None else self._result.text).encode()
+        if self._result.text not in (None, said):
+            await self._send(data)
         finished = transform_pb2.OutputFinished(
             output=self._index,
             digest=digest_bytes(data),

@@ -27,8 +27,9 @@ class StoreLink:
         self._folder: Path | None = None
 
     async def point_to(self, location: registry_service_pb2.AssetStoreLocation) -> None:
-        """Take what the registry says; the nearest endpoint that exists is used."""
-        address = next((one.address for one in location.endpoints if _exists(one)), "")
+        """Take what the registry says; the nearest endpoint that exists is used, or the nearest when none does yet."""
+        there = [one.address for one in location.endpoints if _exists(one)]
+        address = next(iter([*there, *(one.address for one in location.endpoints)]), "")
         self._folder = Path(location.content_directory) if location.content_directory else None
         if address == self._address:
             return

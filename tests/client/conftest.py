@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -19,12 +24,22 @@ from automarket.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_ser
 from tests.client.toy import ToyModels, ToyProvider, stay_registered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Nothing that is not there yet may still turn up: unknown names are unknown at once.
 CONTROL = ("gateway.control", "--settle-seconds", "0")
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Control, forwarder and asset store as processes."""
+
+    folder: Path
+    store: str
+    control: str
+    address: str
 
 
 @dataclass(slots=True)
@@ -46,9 +61,52 @@ class Place:
         return self.toy.models.calls
 
 
+@contextmanager
+def processes(*commands: tuple[str, ...]) -> Iterator[None]:
+    """Run Python modules for the time of the block."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUTOMARKET_LOG_LEVEL": "warning"}
+    running = [subprocess.Popen([sys.executable, "-P", "-m", *command], env=environment) for command in commands]
+    try:
+        yield
+    finally:
+        for process in reversed(running):
+            process.terminate()
+        for process in running:
+            process.wait(20)
+
+
+@contextmanager
+def running_gateway(*more: str) -> Iterator[Gateway]:
+    """Run a gateway and a store, and the providers that are named."""
+    folder = Path(tempfile.mkdtemp(prefix="am-"))
+    store, control, routes, public = (f"unix:{folder}/{name}" for name in ("store", "control", "routes", "public"))
+    content = str(folder / "data" / "content")
+    providers = [
+        ("provider_servers.runtime", name, "--listen", f"unix:{folder}/{n}", "--registry", control)
+        for n, name in enumerate(more)
+    ]
+    commands = [
+        ("asset_store", "--listen", store, "--data-dir", str(folder / "data")),
+        (*CONTROL, "--listen", control, "--routes", routes, "--store", store, "--content-directory", content),
+        ("gateway.forwarder", "--listen", public, "--routes", routes),
+        *providers,
+    ]
+    try:
+        with processes(*commands):
+            yield Gateway(folder, store, control, public)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUTOMARKET_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with running_gateway() as running:
+        yield running
 
 
 @pytest.fixture
@@ -56,37 +114,26 @@ async def toy(short_dir: Path) -> AsyncIterator[Toy]:
     address = f"unix:{short_dir}/toy.sock"
     server = RpcServer([address], ["automarket.v1.ModelService"])
     running = Toy(address, ToyModels(), ToyProvider())
-    add_ModelServiceServicer_to_server(running.models, server.grpc)
     add_MediaProviderServiceServicer_to_server(running.provider, server.grpc)
+    add_ModelServiceServicer_to_server(running.models, server.grpc)
     await server.start()
     yield running
     await server.drain(0)
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", *arguments)
-
-
 @pytest.fixture
-async def place(short_dir: Path, toy: Toy) -> AsyncIterator[Place]:
-    store, control, routes, gateway = (f"unix:{short_dir}/{name}" for name in ("store", "control", "routes", "gateway"))
-    processes = [
-        await start("asset_store", "--listen", store, "--data-dir", str(short_dir / "data")),
-        await start(*CONTROL, "--listen", control, "--routes", routes, "--store", store),
-        await start("gateway.forwarder", "--listen", gateway, "--routes", routes),
-    ]
+async def place(gateway: Gateway, toy: Toy) -> AsyncIterator[Place]:
+    """Give a mesh with the toy in it and nothing in its store."""
     ready = asyncio.Event()
-    registered = asyncio.create_task(keep_registered(control, toy.address, ready))
+    registered = asyncio.create_task(keep_registered(gateway.control, toy.address, ready))
     try:
         await asyncio.wait_for(ready.wait(), 20)
-        await until_complete(gateway)
-        yield Place(gateway, toy)
+        await until_complete(gateway.address, {"toy"})
+        await empty_store(gateway.address)
+        yield Place(gateway.address, toy)
     finally:
         registered.cancel()
-        for process in reversed(processes):
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        await asyncio.gather(*(process.wait() for process in processes))
+        await asyncio.wait([registered])
 
 
 async def keep_registered(control: str, address: str, ready: asyncio.Event) -> None:
@@ -97,14 +144,24 @@ async def keep_registered(control: str, address: str, ready: asyncio.Event) -> N
             await asyncio.sleep(0.1)
 
 
-async def until_complete(gateway: str) -> None:
-    async with asyncio.timeout(20), automarket.connect(gateway) as mesh:
+async def until_complete(address: str, wanted: set[str]) -> None:
+    """Wait until every provider that is wanted takes calls, and the store too."""
+    async with asyncio.timeout(60), automarket.connect(address) as mesh:
         while True:
             try:
                 models = await mesh.models(available_only=True)
+                there = {one.provider_id for one in models}
                 await mesh.assets.find_missing(["sha256:" + "0" * 64])
-                if models:
+                for name in wanted & there:
+                    await mesh.model(provider=name)
+                if wanted <= there:
                     return
             except AutoMarketError:
                 pass
             await asyncio.sleep(0.05)
+
+
+async def empty_store(address: str) -> None:
+    async with automarket.connect(address) as mesh:
+        for asset in [asset async for asset in mesh.assets.list()]:
+            await mesh.assets.delete(asset.digest)
