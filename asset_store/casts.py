@@ -12,7 +12,7 @@ from asset_store.describe import describe_cast
 from asset_store.tasks import uninterrupted
 from asset_store.verify import unknown
 from automarket.digests import digest_file
-from automarket.errors import AssetCorrupt, AssetUnknown, AutoMarketError
+from automarket.errors import AssetCorrupt, AssetUnknown
 from automarket.media.cast import cast_file
 from automarket.media.demands import check_spec, needs_cast
 from automarket.media.probe import probe
@@ -88,25 +88,25 @@ class Caster:
                 return source
             facts = await describe_cast(path, spec, source.media_info or await probe(content))
             return await uninterrupted(asyncio.to_thread(self._keep, path, source.digest, spec, facts))
-        except AutoMarketError as error:
-            await asyncio.to_thread(self._space.blame, error)
-            raise
         finally:
             await uninterrupted(asyncio.to_thread(self._files.remove_workdir, folder))
 
     def _keep(self, path: Path, source: str, spec: CastSpec, facts: Facts) -> StoredAsset:
         size = path.stat().st_size
-        self._space.require(size, on_disk=size)
         digest = digest_file(path)
         moment = now()
         lineage = Lineage("cast", (source,), cast=spec)
         asset = StoredAsset(
             digest, size, facts.media_type, facts.roles, moment, moment, facts.media_info, lineage, derived=True
         )
-        self._files.keep(path, digest)
-        self._verifier.trust(digest)
-        found = self._index.add(asset)
-        self._index.add_cast(source, spec.key(), digest)
+        self._space.reserve(size, on_disk=size)
+        try:
+            self._files.keep(path, digest)
+            self._verifier.trust(digest)
+            found = self._index.add(asset)
+            self._index.add_cast(source, spec.key(), digest)
+        finally:
+            self._space.release(size)
         return found
 
 

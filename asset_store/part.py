@@ -72,11 +72,14 @@ class Part:
         """
         with self._turn:
             self._check(offset, data)
-            self._space.require(len(data))
-            self._write(data)
+            self._space.reserve(len(data))
+            try:
+                self._write(data)
+            except BaseException:
+                self._space.release(len(data))
+                raise
             self.hasher.update(data)
             self.offset += len(data)
-            self._space.hold(len(data))
             if self.offset - self._checkpoint >= CHECKPOINT_BYTES:
                 self._sync()
 

@@ -37,12 +37,11 @@ class Space:
         self._index = index
         self._quota = quota
         self._pending = 0
-        self._counting = threading.Lock()
-        self._evicting = threading.Lock()
+        self._turn = threading.Lock()
 
     def hold(self, count: int) -> None:
-        """Count bytes of uploads that are not complete; a negative count gives them back."""
-        with self._counting:
+        """Count bytes that are there, whether or not there is room for them."""
+        with self._turn:
             self._pending += count
 
     def foresee(self, more: int) -> None:
@@ -55,36 +54,42 @@ class Space:
         if max(self._over_quota(more), self._over_disk(more)) > 0:
             self._refuse(more, sum(size for _, size in self._index.evictable()))
 
-    def require(self, more: int, *, on_disk: int = 0) -> None:
-        """Make room for so many bytes, `on_disk` of which are written already, by evicting what was not used longest.
+    def reserve(self, more: int, *, on_disk: int = 0) -> None:
+        """Count so many bytes as used, after making room for them by evicting what was not used longest.
+
+        Args:
+            more: how many; give them back by `release` when they are kept, or are gone.
+            on_disk: how many of them are written already.
 
         Raises:
             QuotaExceeded: the quota is used up by what must not be evicted.
             DiskFull: the disk has no room.
         """
-        if max(self._over_quota(more), self._over_disk(more - on_disk)) <= 0:
-            return
-        with self._evicting:
-            for digest, size in self._index.evictable():
-                if max(self._over_quota(more), self._over_disk(more - on_disk)) <= 0:
-                    return
-                log.info("evicted", extra={"digest": digest, "bytes": size})
-                self.discard(digest)
-            self._refuse(more, 0, on_disk)
+        with self._turn:
+            if not self._fits(more, on_disk):
+                self._make_room(more, on_disk)
+            self._pending += more
+
+    def release(self, count: int) -> None:
+        """Give back bytes that were reserved."""
+        with self._turn:
+            self._pending -= count
+
+    def _fits(self, more: int, on_disk: int) -> bool:
+        return max(self._over_quota(more), self._over_disk(more - on_disk)) <= 0
+
+    def _make_room(self, more: int, on_disk: int) -> None:
+        for digest, size in self._index.evictable():
+            log.info("evicted", extra={"digest": digest, "bytes": size})
+            self.discard(digest)
+            if self._fits(more, on_disk):
+                return
+        self._refuse(more, 0, on_disk)
 
     def discard(self, digest: str) -> None:
         """Delete an asset: first the bytes, which also makes room to write the index."""
         self._files.remove(digest)
         self._index.remove(digest)
-
-    def blame(self, error: BaseException) -> None:
-        """Check whether something failed because the disk is full; it may not have known.
-
-        Raises:
-            DiskFull: it is.
-        """
-        if self._over_disk(0) > 0:
-            raise DiskFull("the asset store's disk is full", hint=f"free room under {self._files.root}") from error
 
     def _over_quota(self, more: int) -> int:
         return 0 if self._quota is None else self._index.kept_bytes + self._pending + more - self._quota

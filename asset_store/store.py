@@ -218,7 +218,7 @@ class Store:
         with disk_errors():
             self.files.keep(part.path, digest)
         self.verifier.trust(digest)
-        self.space.hold(-part.offset)
+        self.space.release(part.offset)
         return found
 
     # --- the rest ---

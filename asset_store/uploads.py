@@ -117,7 +117,7 @@ class Uploads:
         certain = 0 if record is None else size if self._log.same_boot(record) else min(size, record.checkpoint)
         if certain < size:
             os.truncate(path, certain)
-            self._space.hold(certain - size)
+            self._space.release(size - certain)
         return certain
 
     def _hasher(self, upload_id: str, path: Path, offset: int) -> Hasher:
@@ -146,7 +146,7 @@ class Uploads:
         """Forget an upload and delete its bytes. Blocks."""
         path = self.path_of(upload_id)
         if path.exists():
-            self._space.hold(-path.stat().st_size)
+            self._space.release(path.stat().st_size)
             path.unlink()
         self._log.forget(upload_id)
         self._hashers.pop(upload_id, None)
