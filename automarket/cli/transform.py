@@ -99,7 +99,7 @@ async def _transform(screen: Terminal, address: str, wish: _Wish) -> None:
     if screen.as_json:
         screen.json(_facts(result, stream.report, files, view))
         return
-    _print(screen, result, files, view, wish.out)
+    _print(screen, result, files, view)
     if not wish.quiet:
         _print_route(screen, stream.report, names)
 
@@ -142,27 +142,39 @@ async def _save(result: Result, out: str, view: TransformView) -> list[Path]:
     return paths
 
 
-def _print(screen: Terminal, result: Result, files: Sequence[Path], view: TransformView, out: str) -> None:
-    from automarket.assets import Text
-    from automarket.cli.plain import clean, to_json
+def _print(screen: Terminal, result: Result, files: Sequence[Path], view: TransformView) -> None:
+    from automarket.cli.plain import to_json
     from automarket.client.results import CompositionResult
 
-    if out != "-":
-        for file, asset in zip(files, _assets(result), strict=True):
-            screen.note(f"wrote {file}", style="green")
-            if not isinstance(asset, Text) and file.suffix.lower().removeprefix(".") not in asset.format.extensions:
-                screen.note(f"{file.name} holds {asset.media_type}", style="yellow")
-    if isinstance(result, CompositionResult) and out != "-":
-        screen.say(to_json(result.facts))
-    if out:
+    if str(files[0] if files else "") == "-":
         return
-    for asset in _assets(result):
-        if not isinstance(asset, Text):
-            screen.say(f"{asset.digest} {asset.media_type}")
-        elif not screen.out.is_terminal:
-            typer.echo(asset.content)
-        elif not view.showed_text:
-            screen.say(clean(asset.content))
+    for file, asset in zip(files, _assets(result), strict=False):
+        _tell_file(screen, file, asset)
+    if isinstance(result, CompositionResult):
+        screen.say(to_json(result.facts))
+    elif not files:
+        for asset in _assets(result):
+            _print_asset(screen, asset, view)
+
+
+def _tell_file(screen: Terminal, file: Path, asset: Asset) -> None:
+    from automarket.assets import Text
+
+    screen.note(f"wrote {file}", style="green")
+    if not isinstance(asset, Text) and file.suffix.lower().removeprefix(".") not in asset.format.extensions:
+        screen.note(f"{file.name} holds {asset.media_type}", style="yellow")
+
+
+def _print_asset(screen: Terminal, asset: Asset, view: TransformView) -> None:
+    from automarket.assets import Text
+    from automarket.cli.plain import clean
+
+    if not isinstance(asset, Text):
+        screen.say(f"{asset.digest} {asset.media_type}")
+    elif not screen.out.is_terminal:
+        typer.echo(asset.content)
+    elif not view.showed_text:
+        screen.say(clean(asset.content))
 
 
 def _print_route(screen: Terminal, report: Report, names: Sequence[str]) -> None:

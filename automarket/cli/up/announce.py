@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from automarket.cli.plain import clean, seconds, to_plain
+from automarket.cli.plain import seconds, to_plain
 from automarket.cli.up.child import ChildState
 from automarket.client.mesh import DEFAULT_ADDRESS
 
@@ -23,7 +23,9 @@ class Announcer:
 
     def __init__(self, screen: Terminal) -> None:
         self._screen = screen
-        self.settled = False
+        self._settled = False
+        self._stopping = False
+        self._last_words: dict[str, tuple[str, ...]] = {}
 
     def starting(self) -> None:
         """Say that the mesh is being started."""
@@ -34,7 +36,7 @@ class Announcer:
         self, address: str, layout: Layout, providers: Sequence[ProviderInfo], models: Sequence[ModelInfo]
     ) -> None:
         """Say what is there, and what cannot run here with what would mend it."""
-        self.settled = True
+        self._settled = True
         if self._screen.as_json:
             data_dir, logs = layout.data_dir, layout.logs
             facts = {"address": address, "data_dir": data_dir, "logs": logs, "providers": providers, "models": models}
@@ -59,18 +61,23 @@ class Announcer:
         """Say what became of a process. Starts and stops that were asked for are not worth a word to people."""
         if self._screen.as_json:
             self._line("process", **to_plain(event))
-        elif event.state == ChildState.READY and self.settled:
+        elif event.state == ChildState.READY and self._settled:
             self._screen.note(f"{event.name} is back", style="green")
-        elif event.state in (ChildState.ENDED, ChildState.FAILED):
-            what = "ended" if event.state == ChildState.ENDED else "did not start"
-            delay = seconds(event.delay or 0)
-            self._screen.note(f"{event.name} {what} ({event.why}); it is started again in {delay}", style="yellow")
-            if event.state == ChildState.FAILED:
-                for line in event.log_lines:
-                    self._screen.note(f"  {clean(line)}")
+        elif event.state in (ChildState.ENDED, ChildState.FAILED) and not self._stopping:
+            self._ended(event)
+
+    def _ended(self, event: ChildEvent) -> None:
+        what = "ended" if event.state == ChildState.ENDED else "did not start"
+        delay = seconds(event.delay or 0)
+        self._screen.note(f"{event.name} {what} ({event.why}); it is started again in {delay}", style="yellow")
+        if event.state == ChildState.FAILED and self._last_words.get(event.name) != event.log_lines:
+            self._last_words[event.name] = event.log_lines
+            for line in event.log_lines:
+                self._screen.note(f"  {line}")
 
     def stopping(self) -> None:
         """Say that the mesh is being stopped."""
+        self._stopping = True
         if self._screen.as_json:
             self._line("stopping")
         else:
