@@ -1,4 +1,4 @@
-"""Speech-to-text in this process by pocketsphinx, whose wheel carries its US English model."""
+"""Speech-to-text on this machine by pocketsphinx, whose wheel carries its US English model."""
 
 from provider_servers.pocketsphinx.provider import PocketsphinxProvider
 

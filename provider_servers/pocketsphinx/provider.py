@@ -1,17 +1,18 @@
 """Media in: speech in US English, cast to 16 kHz mono. Media out: text, in segments as they are heard.
 
-Engine: pocketsphinx 5.1 in this process, with the acoustic and language model of its wheel. It is right for clear
+Engine: pocketsphinx 5.1 in child processes, with the acoustic and language model of its wheel. It is right for clear
 speech and poor on noisy recordings.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from provider_servers.pocketsphinx.engine import BYTES_A_SECOND, SAMPLE_RATE, STEP_BYTES, Listener, make_decoder
+from automarket.errors import InputEmpty
+from provider_servers.pocketsphinx.decoders import Decoders
+from provider_servers.pocketsphinx.engine import BYTES_A_SECOND, SAMPLE_RATE
 from provider_servers.pocketsphinx.samples import samples
 from provider_servers.runtime import (
     AudioFormat,
@@ -20,7 +21,6 @@ from provider_servers.runtime import (
     Event,
     Model,
     Output,
-    Progress,
     Provider,
     Role,
     Segment,
@@ -31,11 +31,9 @@ from provider_servers.runtime import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from provider_servers.pocketsphinx.engine import Utterance
-
-T = TypeVar("T")
 
 EN_US = Model(
     id="en-us",
@@ -67,12 +65,12 @@ class PocketsphinxProvider(Provider):
 
     id = "pocketsphinx"
     name = "pocketsphinx"
-    description = "Speech-to-text in US English by CMU pocketsphinx, in the provider's own process."
+    description = "Speech-to-text in US English by CMU pocketsphinx on this machine; no download, no key."
     aliases = ("sphinx",)
     max_concurrent_calls = 2
 
     def __init__(self) -> None:
-        self._decoders: list[Any] = []
+        self._decoders = Decoders()
 
     @classmethod
     def availability(cls) -> Availability:
@@ -91,54 +89,34 @@ class PocketsphinxProvider(Provider):
 
     async def open(self) -> None:
         """Load the model before the first call."""
-        self._decoders.append(await asyncio.to_thread(make_decoder))
+        await self._decoders.warm()
 
-    @asynccontextmanager
-    async def _decoder(self) -> AsyncGenerator[Any]:
-        """Lend a decoder to one call."""
-        decoder = self._decoders.pop() if self._decoders else await asyncio.to_thread(make_decoder)
-        try:
-            yield decoder
-        finally:
-            self._decoders.append(decoder)
+    async def close(self) -> None:
+        """End the decoders."""
+        await self._decoders.close()
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
-        """Transcribe: a segment for every utterance."""
-        heard, last_shown = 0, 0.0
-        async with self._decoder() as decoder, aclosing(samples(call.input("audio").chunks())) as sound:
-            listener = await _blocking(lambda: Listener(decoder))
-            try:
-                async for piece in _steps(sound):
-                    heard += len(piece)
-                    for utterance in await _blocking(lambda piece=piece: list(listener.hear(piece))):
-                        yield _segment(utterance, words=call.options["word_timestamps"])
-                        last_shown = heard / BYTES_A_SECOND
-                    if heard / BYTES_A_SECOND - last_shown > 10:
-                        last_shown = heard / BYTES_A_SECOND
-                        yield Progress("running", message=f"heard {last_shown:.0f} s")
-                for utterance in await _blocking(lambda: list(listener.finish())):
-                    yield _segment(utterance, words=call.options["word_timestamps"])
-            finally:
-                await _blocking(listener.abandon)
+        """Transcribe: a segment for every utterance. Sound without speech gives an empty text."""
+        heard = 0
+
+        async def counted() -> AsyncGenerator[bytes]:
+            nonlocal heard
+            async for piece in sound:
+                heard += len(piece)
+                yield piece
+
+        async with (
+            self._decoders.lend() as decoder,
+            aclosing(samples(call.input("audio").chunks())) as sound,
+            aclosing(counted()) as pieces,
+            aclosing(decoder.hear(pieces)) as utterances,
+        ):
+            async for utterance in utterances:
+                yield _segment(utterance, words=call.options["word_timestamps"])
+        if not heard:
+            raise InputEmpty("the sound plays for 0 s", hint="check how it was recorded")
         yield TextResult(language="en-US")
         yield Usage("second", input_units=heard / BYTES_A_SECOND)
-
-
-async def _blocking(step: Callable[[], T]) -> T:
-    """Run one step of the decoder in a thread; a cancel waits for its end, since the decoder is lent on."""
-    running = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        raise
-
-
-async def _steps(sound: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Cut the sound into steps short enough that a cancel takes effect at once."""
-    async for piece in sound:
-        for begin in range(0, len(piece), STEP_BYTES):
-            yield piece[begin : begin + STEP_BYTES]
 
 
 def _segment(utterance: Utterance, *, words: bool) -> Segment:

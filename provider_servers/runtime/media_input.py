@@ -10,7 +10,7 @@ from automarket.errors import InputEmpty, InputTooLarge, MediaInvalid
 from automarket.media.probe import probe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from automarket.media.info import MediaInfo
@@ -48,7 +48,7 @@ class MediaInput:
         self._source = source
         self._spool = spool
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         """Give the bytes, as they arrive.
 
         Raises:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.describe import Provider
 
 CHUNK_BYTES = 64 * 1024
+MAX_INLINE_BYTES = 64 * 1024
 PATIENCE_SECONDS = 60.0
 
 
@@ -96,26 +97,58 @@ class Served:
             header.inputs.add(slot=slot).stream.SetInParent()
         return pb.TransformRequest(target=model_pb2.Target(**names), header=header)
 
-    async def transform(
+    async def stream(
         self,
-        first: pb.TransformRequest | None,
+        first: pb.TransformRequest,
         chunks: AsyncIterable[pb.TransformRequest] | None = None,
         timeout: float | None = PATIENCE_SECONDS,
-    ) -> list[transform_pb2.TransformEvent]:
-        """Make one call; give its events.
+    ) -> AsyncGenerator[transform_pb2.TransformEvent]:
+        """Make one call; give its events as they come.
 
         Raises:
             AutoMarketError: it failed.
         """
-        stub = ModelServiceStub(self.channel)
-        if first is None:
-            call = stub.Transform(timeout=timeout)
-            await call.done_writing()
-            with errors_mapped():
-                return [response.event async for response in call]
-        call = BidiCall[pb.TransformRequest, pb.TransformResponse](stub.Transform(timeout=timeout), first, chunks)
-        async with call as stream:
-            return [response.event async for response in stream.responses()]
+        call = ModelServiceStub(self.channel).Transform(timeout=timeout)
+        async with BidiCall[pb.TransformRequest, pb.TransformResponse](call, first, chunks) as stream:
+            async for response in stream.responses():
+                yield response.event
+
+    async def transform(
+        self,
+        first: pb.TransformRequest,
+        chunks: AsyncIterable[pb.TransformRequest] | None = None,
+        timeout: float | None = PATIENCE_SECONDS,
+    ) -> list[transform_pb2.TransformEvent]:
+        """Make one call; give its events once it has ended.
+
+        Raises:
+            AutoMarketError: it failed.
+        """
+        async with contextlib.aclosing(self.stream(first, chunks, timeout)) as events:
+            return [event async for event in events]
+
+    async def generate(self, first: pb.TransformRequest) -> list[transform_pb2.TransformEvent]:
+        """Make the same call in one message; give its events.
+
+        Raises:
+            AutoMarketError: it failed.
+        """
+        request = pb.GenerateRequest(target=first.target, header=first.header)
+        with errors_mapped():
+            call = ModelServiceStub(self.channel).Generate(request, timeout=PATIENCE_SECONDS)
+            return [response.event async for response in call]
+
+    async def send_nothing(self) -> None:
+        """Make a call that ends without a message.
+
+        Raises:
+            AutoMarketError: it failed, as it should.
+        """
+        call = ModelServiceStub(self.channel).Transform(timeout=PATIENCE_SECONDS)
+        await call.done_writing()
+        with errors_mapped():
+            async for _ in call:
+                pass
 
     async def run(self, sample: Sample) -> list[transform_pb2.TransformEvent]:
         """Run the sample to its end."""
@@ -189,9 +222,22 @@ async def answers_by_capability(served: Served, sample: Sample) -> None:
     assert events[-1].HasField("finished")
 
 
+async def answers_in_one_message(served: Served, sample: Sample) -> None:
+    """`Generate` answers as `Transform` does, and refuses inputs that would follow as chunks."""
+    first = served.header(sample)
+    await _fails(InputIncomplete, served.generate(first))
+    pieces = [data for _, data in sample.pieces()]
+    if max(map(len, pieces)) > MAX_INLINE_BYTES:
+        return
+    for given, data in zip(first.header.inputs, pieces, strict=True):
+        given.inline = data
+    events = await served.generate(first)
+    assert _summary(events) == _summary(await served.run(sample))
+
+
 async def refuses_an_empty_stream(served: Served, sample: Sample) -> None:  # noqa: ARG001 - every check takes both
     """A stream without a message."""
-    await _fails(HeaderMissing, served.transform(None))
+    await _fails(HeaderMissing, served.send_nothing())
 
 
 async def refuses_a_missing_header(served: Served, sample: Sample) -> None:  # noqa: ARG001
@@ -317,6 +363,7 @@ async def refuses_more_than_it_can_queue(served: Served, sample: Sample) -> None
 CHECKS: tuple[Callable[[Served, Sample], Awaitable[None]], ...] = (
     succeeds,
     answers_by_capability,
+    answers_in_one_message,
     refuses_an_empty_stream,
     refuses_a_missing_header,
     refuses_a_second_header,
@@ -343,6 +390,12 @@ async def _fails(cls: type[AutoMarketError], call: Awaitable[Any]) -> AutoMarket
     except cls as error:
         return error
     raise AssertionError(f"{cls.__name__} was expected; the call ended well with {len(events)} events")
+
+
+def _summary(events: list[transform_pb2.TransformEvent]) -> list[tuple[str, str]]:
+    """Give what a call made, without what differs from run to run."""
+    outputs = [(event.output_started.name, event.output_started.media_type) for event in events]
+    return [pair for pair in outputs if any(pair)] + [(str(events[-1].WhichOneof("event")), "")]
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:
