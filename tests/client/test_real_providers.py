@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import automarket
-from automarket import AudioFormat, ImageFormat, Overlay, Text
+from automarket import AudioFormat, Fallback, ImageFormat, Overlay, Text
 from automarket.client import events as e
 from automarket.errors import InputUnsuitable, MediaInvalid, OptionInvalid
 from tests.client.conftest import running_gateway, until_complete
@@ -100,6 +100,13 @@ async def test_text_that_an_author_gives_in_the_end_goes_before_what_was_streame
     text = await model.transform("one two three")
     assert isinstance(text, Text)
     assert (text.content, text.language) == ("The whole text.", "en")
+
+
+async def test_a_fallback_is_used_where_the_first_choice_is_not_there(mesh):
+    fallbacks = [Fallback(provider="nobody-either"), Fallback(provider="flite")]
+    stream = mesh.stream("hello", capability="text-to-speech", provider="nobody", fallbacks=fallbacks)
+    await stream.result()
+    assert stream.report.accepted.provider_id == "flite"
 
 
 @pytest.mark.parametrize(
