@@ -8,6 +8,7 @@ from provider_servers.runtime.testing import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.media import MediaShelf
 
@@ -26,3 +27,15 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"video": media.talk_mp4(), "overlays": (media.picture_png(), media.silent_mp4())}, model="compose"),
     ],
 }
+
+# Calls whose inputs fit into one message.
+SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
+    "pocketsphinx": lambda media: Sample({"audio": _opus(media)}),
+    "flite": lambda media: SAMPLES["flite"](media)[0],
+    "ffmpeg": lambda media: Sample({"audio": _opus(media)}, {"format": {"container": "wav"}}, "convert-audio"),
+}
+
+
+def _opus(media: MediaShelf) -> Path:
+    """Give some seconds of speech in a few kilobytes."""
+    return media.ffmpeg("speech.opus", "-i", str(media.speech_wav()), "-c:a", "libopus", "-b:a", "32k")

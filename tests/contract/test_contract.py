@@ -8,8 +8,9 @@ import pytest
 
 from gateway.control.validation import check as check_registration
 from provider_servers.runtime.installed import GROUP, load
-from provider_servers.runtime.testing import CHECKS, serving, succeeds
-from tests.contract.samples import SAMPLES
+from provider_servers.runtime.testing import CHECKS, answers_in_one_message, serving, succeeds
+from tests.contract.samples import SAMPLES, SMALL
+from tests.support.require import missing
 
 PROVIDERS = sorted(entry.name for entry in entry_points(group=GROUP))
 
@@ -17,7 +18,8 @@ PROVIDERS = sorted(entry.name for entry in entry_points(group=GROUP))
 def made(name):
     provider = load(name)
     availability = provider.availability()
-    assert availability.available, f"{name}: {availability.reason} ({availability.hint})"
+    if not availability.available:
+        missing(name, f"{name}: {availability.reason} ({availability.hint})")
     return provider()
 
 
@@ -37,6 +39,12 @@ async def test_a_provider_answers_every_sample(name, media):
     async with serving(made(name)) as served:
         for sample in SAMPLES[name](media):
             await succeeds(served, sample)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, media):
+    async with serving(made(name)) as served:
+        await answers_in_one_message(served, SMALL[name](media))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

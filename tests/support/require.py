@@ -24,10 +24,14 @@ def present(part: str) -> bool:
 
 def require(*parts: str) -> None:
     """Skip the test where a part is missing, or fail it where the part is required."""
-    required = os.environ.get("AUTOMARKET_REQUIRE", "")
     for part in parts:
-        if present(part):
-            continue
-        if required == "all" or part in required.split(","):
-            pytest.fail(f"{part} is required and missing on this machine")
-        pytest.skip(f"{part} is missing on this machine")
+        if not present(part):
+            missing(part, f"{part} is missing on this machine")
+
+
+def missing(part: str, why: str) -> None:
+    """Skip the test because a part is not there, or fail it where the part is required."""
+    required = os.environ.get("AUTOMARKET_REQUIRE", "")
+    if required == "all" or part in required.split(","):
+        pytest.fail(f"{why}, and it is required")
+    pytest.skip(why)
