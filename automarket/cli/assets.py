@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from automarket.cli.progress import LiveProgress
     from automarket.cli.terminal import Terminal
     from automarket.client.mesh import Mesh
-    from automarket.media.info import AudioFormat, CastSpec, ImageFormat, MediaInfo
+    from automarket.media.info import AudioFormat, CastSpec, ImageFormat
     from automarket.stored import StoredAsset
 
 app = typer.Typer(no_args_is_help=True, help="Put media into the mesh, get it out, look at it.")
@@ -174,7 +174,9 @@ def list_assets(
         if screen.as_json:
             screen.json(found)
         else:
-            _print_list(screen, found)
+            from automarket.cli.assets_view import print_list
+
+            print_list(screen, found)
 
     run(screen, work())
 
@@ -185,22 +187,6 @@ def _role(name: str) -> Role:
     if name not in list(Role):
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(Role)}", param_hint="--role")
     return Role(name)
-
-
-def _print_list(screen: Terminal, found: list[StoredAsset]) -> None:
-    from automarket.cli.plain import short_digest, size
-
-    rows = [
-        (
-            short_digest(asset.digest),
-            size(asset.size_bytes),
-            asset.media_type,
-            asset.file_name or (asset.lineage.operation if asset.lineage else ""),
-            f"{asset.created.astimezone():%Y-%m-%d %H:%M}",
-        )
-        for asset in found
-    ]
-    screen.table(("digest", "size", "type", "name or origin", "since"), rows)
 
 
 @app.command()
@@ -225,45 +211,11 @@ def stat(
         if screen.as_json:
             screen.json(asset)
         else:
-            _print_asset(screen, asset)
+            from automarket.cli.assets_view import print_asset
+
+            print_asset(screen, asset)
 
     run(screen, work())
-
-
-def _print_asset(screen: Terminal, asset: StoredAsset) -> None:
-    from automarket.cli.plain import size
-
-    lineage = asset.lineage
-    screen.facts(
-        [
-            ("digest", asset.digest),
-            ("name", asset.file_name),
-            ("size", f"{size(asset.size_bytes)} ({asset.size_bytes} bytes)"),
-            ("type", asset.media_type),
-            ("can play", ", ".join(sorted(asset.roles))),
-            *(_media_facts(asset.media_info) if asset.media_info else ()),
-            ("since", f"{asset.created.astimezone():%Y-%m-%d %H:%M:%S}"),
-            ("last read", f"{asset.accessed.astimezone():%Y-%m-%d %H:%M:%S}"),
-            (
-                "made by",
-                " ".join(filter(None, (lineage.operation, lineage.provider, lineage.model))) if lineage else "",
-            ),
-            ("made from", "\n".join(lineage.parents) if lineage else ""),
-            ("may be evicted", "yes, it can be made again" if asset.derived else ""),
-        ]
-    )
-
-
-def _media_facts(info: MediaInfo) -> list[tuple[str, str]]:
-    from automarket.cli.plain import seconds
-
-    facts = [("plays", seconds(info.duration) if info.duration else "")]
-    if info.video:
-        rate = f", {info.video.frame_rate:g} a second" if info.video.frame_rate else ""
-        facts.append(("picture", f"{info.video.codec}, {info.video.width} x {info.video.height}{rate}"))
-    if info.audio:
-        facts.append(("sound", f"{info.audio.codec}, {info.audio.sample_rate} Hz, {info.audio.channels} channels"))
-    return facts
 
 
 @app.command()

@@ -183,3 +183,12 @@ def environment_without(folder: Path, *packages: str) -> str:
         if not entry.name.startswith(packages):
             (site / entry.name).symlink_to(entry)
     return str(folder / "venv" / "bin" / "python")
+
+
+def test_without_the_mesh_extra_the_other_commands_work(mesh, tmp_path):
+    extra = ("grpc_reflection", "grpcio_reflection", "grpc_health", "grpcio_health", "pydantic_settings", "jsonschema")
+    python = environment_without(tmp_path, *extra, "opentelemetry_sdk", "opentelemetry_exporter")
+    for words in (["status", "--address", mesh.address], ["doctor"]):
+        result = subprocess.run([python, "-P", "-m", "automarket", *words], capture_output=True, text=True, check=False)
+        assert result.returncode == (6 if words == ["doctor"] else 0), result.stderr
+    assert "pip install 'automarket[mesh]'" in result.stdout
