@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from automarket.errors import (
@@ -17,6 +18,7 @@ from automarket.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+    from pathlib import Path
 
     from automarket.v1 import model_service_pb2, transform_pb2
 
@@ -27,11 +29,19 @@ class InputStreams:
     """The inputs of one call that come as chunks.
 
     One piece at a time waits for its reader, so what a slow model does not take stays with the caller. Inputs follow
-    one another on the wire: an author reads them in slot order, or spools the earlier ones.
+    one another on the wire; an author may read them in any order, and those that are skipped wait in files.
+
+    Args:
+        requests: the messages after the first one.
+        inputs: what the header declares.
+        folder: where inputs wait that are read after a later one.
     """
 
     def __init__(
-        self, requests: AsyncIterable[model_service_pb2.TransformRequest], inputs: Sequence[transform_pb2.Input]
+        self,
+        requests: AsyncIterable[model_service_pb2.TransformRequest],
+        inputs: Sequence[transform_pb2.Input],
+        folder: Path,
     ) -> None:
         self._requests = requests
         self._inputs = inputs
@@ -40,6 +50,10 @@ class InputStreams:
         self._pieces = {number: asyncio.Queue[bytes | None](maxsize=1) for number in self._waiting}
         self._offset = 0
         self._hash = hashlib.sha256()
+        self._folder = folder
+        self._unread = list(self._waiting)
+        self._aside: dict[int, Path] = {}
+        self._moving = asyncio.Lock()
 
     async def pump(self) -> None:
         """Take the request stream apart until it ends.
@@ -93,6 +107,30 @@ class InputStreams:
             raise InputTooLarge(message, fields={f"header.inputs[{number}].size_bytes": "exceeded"})
 
     async def read(self, number: int) -> AsyncGenerator[bytes]:
-        """Give the pieces of one input as they come."""
+        """Give the pieces of one input as they come. An input can be read once."""
+        async with self._moving:
+            while self._unread and self._unread[0] < number:
+                await self._set_aside(self._unread.pop(0))
+            if number in self._unread:
+                self._unread.remove(number)
+        if number in self._aside:
+            with self._aside[number].open("rb") as file:
+                while piece := await asyncio.to_thread(file.read, MAX_CHUNK_BYTES):
+                    yield piece
+            return
+        async with aclosing(self._flow(number)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _flow(self, number: int) -> AsyncGenerator[bytes]:
         while (piece := await self._pieces[number].get()) is not None:
             yield piece
+
+    async def _set_aside(self, number: int) -> None:
+        """Write an input to a file: the one that is wanted comes after it on the wire."""
+        path = self._folder / f"aside-{number}"
+        with path.open("wb") as file:
+            async with aclosing(self._flow(number)) as pieces:
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+        self._aside[number] = path

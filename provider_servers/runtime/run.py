@@ -15,6 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automarket.assets.roles import Role
 from automarket.media.wire import to_duration
 from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
@@ -77,7 +78,7 @@ class Run:
         workdir = Path(tempfile.mkdtemp(prefix="automarket-call-"))
         self._call = Call(model, capability, options, header.request_id, workdir, deadline_at=deadline)
         self._preparer = Preparer(host.store, workdir, keep=header.HasField("store") and header.store)
-        self._streams = InputStreams(requests, header.inputs)
+        self._streams = InputStreams(requests, header.inputs, workdir)
         self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
         self._sequence = 0
         self._accepted = False
@@ -203,7 +204,7 @@ class Run:
             await send_media(event, index, self._call, self._emit, store=keep, lineage=self._lineage())
         elif isinstance(event, Segment | TextDelta | TextResult):
             if self._text is None:
-                self._text = TextOutput(self._outputs, self._model.outputs[0].name, self._emit)
+                self._text = TextOutput(self._outputs, _text_name(self._model), self._emit)
                 self._outputs += 1
             await self._text.add(event)
         elif isinstance(event, Started):
@@ -254,6 +255,11 @@ _FIELDS: dict[type, str] = {
 def _waits(payload: Any) -> bool:
     """Tell whether an event only says that the work has not begun."""
     return isinstance(payload, transform_pb2.Progress) and payload.phase in ("queued", "casting")
+
+
+def _text_name(model: Model) -> str:
+    """Give the name of the model's text output."""
+    return next((output.name for output in model.outputs if output.role == Role.TEXT), "text")
 
 
 def _usage(event: Usage) -> transform_pb2.Usage:
