@@ -11,7 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class StoreSettings(BaseSettings):
     """How the store runs."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTOMARKET_STORE_", cli_kebab_case=True, cli_prog_name="asset_store")
+    model_config = SettingsConfigDict(
+        env_prefix="AUTOMARKET_STORE_", cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="asset_store"
+    )
 
     listen: str = Field(description="Addresses to listen on, separated by commas: unix:/path or host:port")
     data_dir: Path = Field(description="Folder that holds everything; one store at a time")

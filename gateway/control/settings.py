@@ -11,7 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ControlSettings(BaseSettings):
     """How control runs."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTOMARKET_CONTROL_", cli_kebab_case=True, cli_prog_name="control")
+    model_config = SettingsConfigDict(
+        env_prefix="AUTOMARKET_CONTROL_", cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="control"
+    )
 
     listen: str = Field(description="Private address of all services, registration included: unix:/path")
     routes: str = Field(description="Where data planes get the routing table: unix:/path")

@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ForwarderSettings(BaseSettings):
     """How the public port runs."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTOMARKET_GATEWAY_", cli_kebab_case=True, cli_prog_name="gateway")
+    model_config = SettingsConfigDict(
+        env_prefix="AUTOMARKET_GATEWAY_", cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="gateway"
+    )
 
     listen: str = Field(default="127.0.0.1:50051", description="The public address: host:port or unix:/path")
     routes: str = Field(description="Where control pushes the routing table: unix:/path")

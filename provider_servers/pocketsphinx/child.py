@@ -9,18 +9,15 @@ ends when its input does, so it never outlives the provider.
 from __future__ import annotations
 
 import json
-import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from provider_servers.pocketsphinx.engine import Listener, make_decoder
+from provider_servers.pocketsphinx.engine import LENGTH, Listener, make_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from provider_servers.pocketsphinx.engine import Utterance
-
-LENGTH = struct.Struct("<I")
 
 
 def main() -> None:

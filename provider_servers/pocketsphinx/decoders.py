@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import BackendFailed
-from provider_servers.pocketsphinx.child import LENGTH
-from provider_servers.pocketsphinx.engine import HeardWord, Utterance
+from provider_servers.pocketsphinx.engine import LENGTH, HeardWord, Utterance
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -7,6 +7,7 @@ it in a process of its own.
 from __future__ import annotations
 
 import importlib
+import struct
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 BYTES_A_SECOND = SAMPLE_RATE * 2
+LENGTH = struct.Struct("<I")
+"""What goes before each piece of sound on its way to a child."""
 
 # An utterance ends when eight of ten frames of 0.4 s are silent, by the detector's strictest measure of silence: the
 # milder ones merge the sentences of a fluent speaker.

@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 class ProviderServerSettings(BaseSettings):
     """How a provider server runs."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTOMARKET_PROVIDER_", cli_kebab_case=True, cli_prog_name="provider")
+    model_config = SettingsConfigDict(
+        env_prefix="AUTOMARKET_PROVIDER_", cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="provider"
+    )
 
     name: CliPositionalArg[str] = Field(description='Name of an installed provider, or "module:Class"')
     listen: list[str] = Field(min_length=1, description="Where to serve: unix:/path or host:port; may be repeated")
