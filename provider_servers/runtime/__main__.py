@@ -17,10 +17,17 @@ def main() -> int:
     if "--list" in sys.argv[1:]:
         sys.stdout.write(json.dumps(describe_all(), indent=2) + "\n")
         return 0
+    from pydantic import ValidationError
+
     from provider_servers.runtime.serve import serve
     from provider_servers.runtime.settings import ProviderServerSettings
 
-    settings = ProviderServerSettings(_cli_parse_args=True)  # pyright: ignore[reportCallIssue] - fields come from outside
+    try:
+        settings = ProviderServerSettings(_cli_parse_args=True)  # pyright: ignore[reportCallIssue] - fields come from outside
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        sys.stderr.write(f"provider: {'; '.join(faults)} (see --help)\n")
+        return 2
     try:
         provider = load(settings.name)
         availability = provider.availability()

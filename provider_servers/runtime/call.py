@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from automarket.rpc.secrets import scrub
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.media_input import MediaInput
 
 MAX_LOG_LINES = 200
+MAX_LINE = 2000
 
 
 @dataclass(slots=True)
@@ -56,5 +59,5 @@ class Call:
         return None if self.deadline_at is None else max(0.0, self.deadline_at - time.monotonic())
 
     def log(self, line: str) -> None:
-        """Keep a line for GetDiagnostics; the last 200 are kept. No secrets."""
-        self.log_lines.append(line)
+        """Keep a line for GetDiagnostics: the last 200 are kept, 2,000 characters of each, known secrets hidden."""
+        self.log_lines.append(scrub(line)[:MAX_LINE])

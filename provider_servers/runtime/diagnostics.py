@@ -7,7 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automarket.errors import AutoMarketError, CallCancelled, Code, InternalFault, RequestUnknown
+from automarket.errors import AutoMarketError, CallCancelled, Code, DeadlineExceeded, InternalFault, RequestUnknown
+from automarket.rpc.secrets import scrub
 from automarket.rpc.telemetry import current_trace_id
 from automarket.v1 import media_provider_service_pb2 as pb
 
@@ -29,17 +30,18 @@ class Record:
     code: Code | None = None
     reason: str = ""
 
-    def finish(self, error: BaseException | None) -> None:
-        """Note how it ended."""
+    def finish(self, error: BaseException | None, *, late: bool = False) -> None:
+        """Note how it ended; a call that is cancelled when it is late ended by its deadline."""
         self.end = time.time()
         if error is None:
             self.code = Code.OK
             return
         known = error if isinstance(error, AutoMarketError) else None
-        cls = type(known) if known else InternalFault if isinstance(error, Exception) else CallCancelled
+        ended = DeadlineExceeded if late else CallCancelled
+        cls = type(known) if known else InternalFault if isinstance(error, Exception) else ended
         self.code, self.reason = cls.code, cls.reason
         if known:
-            self.log_lines.extend(known.log_lines)
+            self.log_lines.extend(map(scrub, known.log_lines))
 
 
 class Diagnostics:

@@ -6,7 +6,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from automarket.errors import ProviderUnknown
+from automarket.errors import EngineMissing, ProviderUnknown
 from provider_servers.runtime.describe import Availability, Provider
 
 GROUP = "automarket.providers"
@@ -17,7 +17,15 @@ def load(name: str) -> type[Provider]:
 
     Raises:
         ProviderUnknown: nothing of that name is installed.
+        EngineMissing: its code does not load.
     """
+    try:
+        return _load(name)
+    except (ImportError, AttributeError) as error:
+        raise EngineMissing(f"the code of provider {name!r} does not load: {error}", hint="reinstall it") from error
+
+
+def _load(name: str) -> type[Provider]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         return getattr(importlib.import_module(module), attribute)
@@ -35,7 +43,7 @@ def describe_all() -> list[dict[str, Any]]:
 
 def _describe(name: str) -> dict[str, Any]:
     try:
-        provider = load(name)
+        provider = _load(name)
         availability = provider.availability()
     except Exception as error:  # noqa: BLE001 - somebody else's code; whatever it raises is shown, not passed on
         fault = f"{type(error).__name__}: {error}"

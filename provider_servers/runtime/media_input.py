@@ -25,7 +25,7 @@ class MediaInput:
     Args:
         slot: what it fills.
         media_type: what it is after casting, e.g. "audio/wav"; "application/octet-stream" when not known.
-        digest: name of the asset as the caller gave it; empty for chunks and inline bytes.
+        digest: name of the asset as the caller gave it; of chunks and inline bytes once the store has kept them.
         file: where the bytes are already, read-only; None when they come from `source`.
         source: gives the bytes as they arrive.
         spool: where `path` writes bytes that come from `source`.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -14,8 +17,9 @@ from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.media.wire import to_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from google.protobuf.struct_pb2 import Struct
 
+    from automarket.errors import SettingInvalid
     from automarket.v1 import transform_pb2
     from provider_servers.runtime.describe import Model
 
@@ -27,6 +31,8 @@ FAMILIES: dict[str, frozenset[str]] = {
     "video_to_image": frozenset({"video-to-image"}),
     "video_composition": frozenset({"video-composition"}),
 }
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,13 +54,38 @@ def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[st
             message = f"{family} options do not fit model {model.id}, which does {', '.join(model.capabilities)}"
             raise OptionInvalid(message, fields={f"header.{family}": "does not fit the model's capability"})
         typed = _plain(getattr(header, family))
-    own = json_format.MessageToDict(header.model_options)
+    own = read_struct(header.model_options, "header.model_options", OptionInvalid)
     for name in typed.keys() & own.keys():
         raise OptionInvalid(f"option {name} is given twice", fields={f"header.model_options.{name}": "given twice"})
-    options = typed | own
+    options: dict[str, Any] = whole(typed | own, object_schema(model.options))
     _check_known(options, model, family, typed)
     _check_values(options, model, family, typed)
     return _with_defaults(options, model)
+
+
+def read_struct(struct: Struct, where: str, error: type[OptionInvalid | SettingInvalid]) -> dict[str, Any]:
+    """Give a Struct as a dictionary; infinite numbers and the like are an error."""
+    try:
+        return json_format.MessageToDict(struct)
+    except json_format.Error:
+        raise error("a number is not finite", fields={where: "finite numbers only"}) from None
+
+
+def whole(value: Any, rule: Any) -> Any:
+    """Make whole numbers of what the schema wants whole: a Struct carries numbers as floats, large ones as text."""
+    if not isinstance(rule, Mapping):
+        return value
+    rules = cast("Mapping[str, Any]", rule)
+    if isinstance(value, dict):
+        parts: Mapping[str, Any] = rules.get("properties", {})
+        return {name: whole(part, parts.get(name)) for name, part in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [whole(item, rules.get("items")) for item in cast("list[Any]", value)]
+    if rules.get("type") == "integer":
+        written = isinstance(value, str) and _INTEGER.fullmatch(value) is not None
+        if written or (isinstance(value, float) and value.is_integer()):
+            return int(value)
+    return value
 
 
 def _plain(message: Message) -> dict[str, Any]:
@@ -87,26 +118,16 @@ def _check_known(options: Mapping[str, Any], model: Model, family: str | None, t
         )
 
 
-def _check_values(options: dict[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
-    faults: dict[str, str] = {}
-    errors: Any = Draft202012Validator(object_schema(model.options)).iter_errors(_whole(options, model.options))  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
+def _check_values(options: Mapping[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
+    infinite = (name for name, value in options.items() if isinstance(value, float) and not math.isfinite(value))
+    faults = {_field(name, family, typed): "not a finite number" for name in infinite}
+    errors: Any = Draft202012Validator(object_schema(model.options)).iter_errors(options)  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
     for error in errors:
         path = [str(part) for part in error.absolute_path]
         faults[".".join([_field(path[0], family, typed), *path[1:]])] = str(error.message)[:200]
     if faults:
         field, fault = next(iter(faults.items()))
         raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
-
-
-def _whole(options: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Make whole numbers of what the schema wants whole: a Struct carries numbers as floats, large ones as text."""
-    for name, value in options.items():
-        if schema.get(name, {}).get("type") != "integer":
-            continue
-        whole = isinstance(value, float) and value.is_integer()
-        if whole or (isinstance(value, str) and value.lstrip("-").isdigit()):
-            options[name] = int(value)
-    return options
 
 
 def _with_defaults(options: dict[str, Any], model: Model) -> dict[str, Any]:

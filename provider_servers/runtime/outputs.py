@@ -64,8 +64,8 @@ class TextOutput:
             piece = data[begin : begin + CHUNK_BYTES]
             await self._emit(transform_pb2.OutputChunk(output=self._index, offset_bytes=begin, data=piece))
 
-    async def finish(self, store: StoreLink, lineage: Lineage | None) -> None:
-        """Say that the text is complete; with a lineage it is stored."""
+    async def finish(self, store: StoreLink | None, lineage: Lineage) -> None:
+        """Keep the text in the store when there is one, and say that it is complete."""
         said = self._separator.join(self._parts)
         data = (said if self._result.text is None else self._result.text).encode()
         if self._result.text not in (None, said):
@@ -77,9 +77,7 @@ class TextOutput:
             language=self._result.language,
             confidence=self._result.confidence,
         )
-        if lineage is not None and data:
-            await store.client.put(data, lineage=lineage)
-            finished.stored = True
+        finished.stored = bool(data) and await _keep(data, store, lineage) is not None
         await self._emit(finished)
 
 
@@ -106,7 +104,7 @@ async def send_media(
     emit: Callable[[Any], Awaitable[None]],
     *,
     store: StoreLink | None,
-    lineage: Lineage,
+    lineage: Callable[[], Lineage],
 ) -> None:
     """Send one media output in chunks, keep it in the store when there is one, and say that it is complete."""
     await emit(transform_pb2.OutputStarted(output=index, name=media.name, media_type=media.media_type))
@@ -119,7 +117,7 @@ async def send_media(
     if not offset:
         raise BackendFailed(f"output {media.name!r} came out empty", metadata={"phase": "running"})
     finished = transform_pb2.OutputFinished(output=index, size_bytes=offset)
-    kept = await _keep(file, store, lineage)
+    kept = await _keep(file, store, lineage())  # inputs that are kept have a digest by now
     finished.digest = kept or await asyncio.to_thread(digest_file, file)
     finished.stored = kept is not None
     finished.media_info.CopyFrom(info_to_proto(media.info or await probe(file)))
@@ -128,12 +126,12 @@ async def send_media(
     await emit(finished)
 
 
-async def _keep(file: Path, store: StoreLink | None, lineage: Lineage) -> str | None:
+async def _keep(made: Path | bytes, store: StoreLink | None, lineage: Lineage) -> str | None:
     """Put an output into the store and give its digest. The caller has the bytes: a full store fails no call."""
     if store is None or not store.there:
         return None
     try:
-        stored = await store.client.put(file, lineage=lineage)
+        stored = await store.client.put(made, lineage=lineage)
     except (ExhaustedError, UnavailableError) as error:
         log.warning("an output could not be stored", extra={"reason": error.reason})
         return None

@@ -13,6 +13,8 @@ from automarket.rpc import metrics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+LOOK_SECONDS = 0.5  # how often a call that waits looks how far the line has moved
+
 
 class Places:
     """A bounded number of places with a bounded line, first come first served.
@@ -67,10 +69,13 @@ class Places:
         metrics.queue.add(1, {"provider": self._name})
         self._line.append(turn)
         self._changed()
+        told = -1
         try:
             while not turn.done():
-                report(self._line.index(turn))
-                await asyncio.wait({turn}, timeout=1.0)
+                if (ahead := self._line.index(turn)) != told:
+                    told = ahead
+                    report(ahead)
+                await asyncio.wait({turn}, timeout=LOOK_SECONDS)
         except asyncio.CancelledError:
             if turn.done():  # the place came at the same moment: hand it on
                 self._leave()

@@ -6,7 +6,6 @@ as it flows.
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -97,14 +96,12 @@ class Preparer:
         workdir: the call's own folder.
         keep: the caller wants inputs that came as chunks or inline kept in the store.
         casts: what was cast, in the order in which it was done.
-        seconds: time spent on casting by the store.
     """
 
     store: StoreLink
     workdir: Path
     keep: bool = False
     casts: list[media_pb2.CastRecord] = field(default_factory=list[media_pb2.CastRecord])
-    seconds: float = 0.0
 
     async def prepare(
         self,
@@ -134,9 +131,7 @@ class Preparer:
         asset = await client.stat(digest)
         spec = spec_for(asset.roles, slot, number, media_type=asset.media_type)
         if spec is not None:
-            begin = time.monotonic()
             result = await client.cast(digest, spec)
-            self.seconds += time.monotonic() - begin
             if result.asset.digest != digest:
                 self.casts.append(
                     media_pb2.CastRecord(
@@ -168,33 +163,36 @@ class Preparer:
         media_type = f"{'image' if slot.role == Role.IMAGE else 'audio'}/{container}" if container else given.media_type
 
         async def checked() -> AsyncGenerator[bytes]:
-            async with aclosing(self._kept(number, source())) as pieces:
+            async with aclosing(self._kept(made, number, source())) as pieces:
                 head, found = await take_head(pieces, what=f"input {number}")
                 wanted = spec_for(found.roles, slot, number, media_type=found.media_type)
                 flow = with_head(head, pieces)
                 if wanted is not None:
                     self.casts.append(media_pb2.CastRecord(spec=spec_to_proto(wanted), slot=slot.name))
                     flow = cast_stream(flow, wanted)
-                async for piece in flow:
-                    yield piece
+                async with aclosing(flow):
+                    async for piece in flow:
+                        yield piece
 
         spool = self.workdir / f"input-{number}"
-        return MediaInput(slot, media_type=media_type, source=checked, spool=spool)
+        made = MediaInput(slot, media_type=media_type, source=checked, spool=spool)
+        return made
 
-    async def _kept(self, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async def _kept(self, made: MediaInput, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         """Pass pieces on; when inputs are to be kept, the store gets them in the end."""
         if not self.keep:
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
             return
+        store = self.store.client  # says so at once when there is none
         copy = self.workdir / f"keep-{number}"
         with copy.open("wb") as file:
             async with aclosing(pieces):
                 async for piece in pieces:
                     file.write(piece)
                     yield piece
-        await self.store.client.put(copy)
+        made.digest = (await store.put(copy)).digest
 
 
 async def _once(data: bytes) -> AsyncGenerator[bytes]:

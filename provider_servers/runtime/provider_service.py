@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import json_format
 from jsonschema import Draft202012Validator
 
-from automarket.errors import ProviderUnknown, SettingInvalid, SettingUnknown
+from automarket.errors import ProviderUnknown, ServiceStartFailed, SettingInvalid, SettingUnknown
+from automarket.rpc.secrets import hide, is_secret_name
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
+from provider_servers.runtime.describe import ServiceState, ServiceStatus
 from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto, status_to_proto
-from provider_servers.runtime.options import object_schema
+from provider_servers.runtime.options import object_schema, read_struct, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,9 +29,11 @@ class ProviderServicer(MediaProviderServiceServicer):
         self._provider = host.provider
         self._settings: dict[str, Any] = {}
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, instance_id: str = "") -> None:
         if name not in ("", self._provider.id, *self._provider.aliases):
             raise ProviderUnknown(f"this is provider {self._provider.id}, not {name!r}")
+        if instance_id not in ("", self._host.instance_id):
+            raise ProviderUnknown(f"this is instance {self._host.instance_id}, not {instance_id!r}")
 
     async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
         """Describe the provider."""
@@ -44,14 +48,18 @@ class ProviderServicer(MediaProviderServiceServicer):
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
         """Check and take settings; their values are never given back."""
-        self._check_name(request.provider_id)
-        settings: dict[str, Any] = json_format.MessageToDict(request.settings)
+        self._check_name(request.provider_id, request.instance_id)
         schema = self._provider.settings_schema
+        given = read_struct(request.settings, "settings", SettingInvalid)
+        settings: dict[str, Any] = whole(given, object_schema(schema))
         for name in settings.keys() - schema.keys():
             takes = ", ".join(sorted(schema)) or "no settings"
             message = f"provider {self._provider.id} has no setting {name!r}"
             raise SettingUnknown(message, hint=f"it takes {takes}", fields={f"settings.{name}": "unknown"})
         errors: Any = Draft202012Validator(object_schema(schema)).iter_errors(settings)  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
+        for name, value in settings.items():
+            if isinstance(value, str) and (schema[name].get("writeOnly") or is_secret_name(name)):
+                hide(value)
         # The validator's own message would repeat the value, which may be a secret.
         faults = {f"settings.{error.absolute_path[0]}": f"breaks the rule {error.validator!r}" for error in errors}
         if faults:
@@ -65,18 +73,24 @@ class ProviderServicer(MediaProviderServiceServicer):
         self, request: pb.StartServiceRequest, context: Any
     ) -> AsyncGenerator[pb.StartServiceResponse]:
         """Start the backend and stream its states."""
-        self._check_name(request.provider_id)
-        async for status in self._provider.start_service():
-            yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=status_to_proto(status))
+        self._check_name(request.provider_id, request.instance_id)
+        status = ServiceStatus()
+        starting: Any = self._provider.start_service()
+        async with aclosing(starting) as states:
+            async for status in states:
+                yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=status_to_proto(status))
+        if status.state == ServiceState.FAILED:
+            message = status.error or f"the backend of provider {self._provider.id} could not be started"
+            raise ServiceStartFailed(message, hint=status.hint or None, metadata={"provider": self._provider.id})
 
     async def StopService(self, request: pb.StopServiceRequest, context: Any) -> pb.StopServiceResponse:
         """Stop the backend."""
-        self._check_name(request.provider_id)
+        self._check_name(request.provider_id, request.instance_id)
         return pb.StopServiceResponse(status=status_to_proto(await self._provider.stop_service()))
 
     async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
         """Say how the backend is."""
-        self._check_name(request.provider_id)
+        self._check_name(request.provider_id, request.instance_id)
         status = status_to_proto(await self._provider.service_status())
         shown = pb.InstanceStatus(instance_id=self._host.instance_id, status=status)
         return pb.GetServiceStatusResponse(status=status, instances=[shown])

@@ -98,13 +98,14 @@ class Registration:
                         again = FIRST_DELAY
                         log.info("registered", extra={"registry": self._address})
                         await self._confirmed(response.confirmed)
-            except AutoMarketError:
-                if again is None:
+            except AutoMarketError as error:
+                if again is None or isinstance(error, InstanceReplaced):
                     raise
                 log.warning("the registry is gone; registering again", extra={"registry": self._address})
         return again
 
     async def _updates(self) -> AsyncGenerator[pb.RegisterRequest]:
+        self._changed.set()  # a registry that comes back knows neither the load nor that this server is leaving
         while True:
             await self._changed.wait()
             self._changed.clear()

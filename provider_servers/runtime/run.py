@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import time
+import uuid
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automarket.assets.roles import Role
+from automarket.errors import BackendFailed
 from automarket.media.wire import to_duration
 from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from provider_servers.runtime.host import Host
 
 SILENCE_SECONDS = 15.0
+LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
+WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
 
 class Run:
@@ -75,14 +80,14 @@ class Run:
         self._slots = fill_slots(header.inputs, model)
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
         options = read_options(header, model)
-        workdir = Path(tempfile.mkdtemp(prefix="automarket-call-"))
+        workdir = Path(tempfile.gettempdir(), f"{WORKDIR_PREFIX}{uuid.uuid4().hex}")
         self._call = Call(model, capability, options, header.request_id, workdir, deadline_at=deadline)
         self._preparer = Preparer(host.store, workdir, keep=header.HasField("store") and header.store)
         self._streams = InputStreams(requests, header.inputs, workdir)
         self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
         self._sequence = 0
         self._accepted = False
-        self._phase = "running"
+        self._phase = "queued"
         self._outputs = 0
         self._text: TextOutput | None = None
         self._stages: list[tuple[str, float]] = []
@@ -94,6 +99,7 @@ class Run:
             AutoMarketError: the call failed.
         """
         record = self._host.diagnostics.begin(self._header.request_id, self._call.log_lines)
+        self._call.workdir.mkdir(mode=0o700)
         working = asyncio.create_task(self._work())
         try:
             while (payload := await self._next(working)) is not None:
@@ -105,7 +111,7 @@ class Run:
             yield self._numbered(self._finished())
             record.finish(None)
         except BaseException as error:
-            record.finish(error)
+            record.finish(error, late=self._call.deadline is not None and self._call.deadline < LATE_SECONDS)
             raise
         finally:
             working.cancel()
@@ -149,29 +155,25 @@ class Run:
 
     async def _work(self) -> None:
         """Wait for a place, prepare the inputs and run the author's code while the request stream is taken apart."""
-        begin = time.monotonic()
         pumping = asyncio.create_task(self._streams.pump())
+        serving = asyncio.create_task(self._in_place())
         try:
-            async with self._host.places.place(self._report_line):
-                self._mark("queued", begin)
-                await self._guarded(self._serve(), pumping)
-        finally:
-            pumping.cancel()
-            await asyncio.gather(pumping, return_exceptions=True)
-
-    async def _guarded(self, work: Any, pumping: asyncio.Task[None]) -> None:
-        """Run the work; a fault in the request stream ends it at once."""
-        task = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait({task, pumping}, return_when=asyncio.FIRST_COMPLETED)
-            if pumping.done() and not task.done():
-                pumping.result()
-            await task
+            await asyncio.wait({serving, pumping}, return_when=asyncio.FIRST_COMPLETED)
+            if pumping.done():
+                pumping.result()  # a fault in the request stream ends the work at once
+            await serving
             if pumping.done():
                 pumping.result()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in (serving, pumping):
+                task.cancel()
+            await asyncio.gather(serving, pumping, return_exceptions=True)
+
+    async def _in_place(self) -> None:
+        begin = time.monotonic()
+        async with self._host.places.place(self._report_line):
+            self._mark("queued", begin)
+            await self._serve()
 
     async def _serve(self) -> None:
         self._phase = "casting"
@@ -187,9 +189,12 @@ class Run:
             async with aclosing(self._author()) as events:
                 async for event in events:
                     await self._handle(event)
+        if not self._outputs:
+            raise BackendFailed(
+                f"model {self._model.id} came to its end and gave no output", metadata={"phase": "running"}
+            )
         if self._text is not None:
-            lineage = self._lineage() if self._preparer.keep else None
-            await self._text.finish(self._host.store, lineage)
+            await self._text.finish(self._host.store if self._preparer.keep else None, self._lineage())
         self._mark("running", begin)
 
     def _author(self) -> AsyncGenerator[Event]:
@@ -201,7 +206,7 @@ class Run:
             keep = self._host.store if not self._header.HasField("store") or self._header.store else None
             index = self._outputs
             self._outputs += 1
-            await send_media(event, index, self._call, self._emit, store=keep, lineage=self._lineage())
+            await send_media(event, index, self._call, self._emit, store=keep, lineage=self._lineage)
         elif isinstance(event, Segment | TextDelta | TextResult):
             if self._text is None:
                 self._text = TextOutput(self._outputs, _text_name(self._model), self._emit)

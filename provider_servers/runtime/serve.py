@@ -129,8 +129,8 @@ def serve(provider: Provider, settings: ProviderServerSettings) -> int:
             instance_id=settings.instance_id or f"{provider.id}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
             allow_network=settings.insecure,
         )
-        await server.start()
         try:
+            await server.start()
             await server.wait(stop)
         finally:
             await server.stop(settings.grace_seconds)

@@ -31,7 +31,7 @@ def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str,
         elsewhere = any(fallback.provider for fallback in target.preferences.fallbacks)
         if not elsewhere:
             raise ProviderUnknown(f"this is provider {provider.id}, not {target.provider!r}")
-    capability = _capability(target)
+    capability = _capability(target) or capabilities.canonical_name(metadata.get("automarket-capability", ""))
     models = provider.models()
     named = [model for model in models if not wanted or wanted in names(model)]
     if not named:
@@ -59,6 +59,12 @@ def _agreed(target: model_pb2.Target, metadata: Mapping[str, str]) -> str:
         raise TargetMismatch(
             f"call metadata asks for {stated!r}, the message for {target.capability_name!r}",
             fields={"target.capability_name": f"differs from metadata automarket-capability {stated!r}"},
+        )
+    where = metadata.get("automarket-provider", "")
+    if where and target.provider and where != target.provider:
+        raise TargetMismatch(
+            f"call metadata asks for provider {where!r}, the message for {target.provider!r}",
+            fields={"target.provider": f"differs from metadata automarket-provider {where!r}"},
         )
     return resolved or target.model or asked
 

@@ -41,6 +41,7 @@ from automarket.rpc.streams import BidiCall
 from automarket.v1 import model_pb2, transform_pb2
 from automarket.v1 import model_service_pb2 as pb
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
+from provider_servers.runtime.run import WORKDIR_PREFIX
 from provider_servers.runtime.serve import ProviderServer
 
 if TYPE_CHECKING:
@@ -406,4 +407,4 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def _workdirs() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("automarket-call-*"))
+    return set(Path(tempfile.gettempdir()).glob(f"{WORKDIR_PREFIX}*"))
