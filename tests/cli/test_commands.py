@@ -19,6 +19,8 @@ from tests.cli.conftest import AUTOMARKET
 from tests.support.media import SENTENCE
 from tests.support.words import word_error_rate
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = (
     ("status",),
     ("providers",),

@@ -8,6 +8,8 @@ import pty
 import re
 import subprocess
 
+import pytest
+
 from automarket.cli.progress import LiveProgress
 from automarket.cli.terminal import Terminal
 from automarket.cli.transform_view import TransformView
@@ -15,6 +17,8 @@ from automarket.client.events import TextDelta
 from tests.cli.conftest import AUTOMARKET, Cli
 from tests.support.media import SENTENCE
 from tests.support.words import word_error_rate
+
+pytestmark = pytest.mark.slow
 
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

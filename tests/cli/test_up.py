@@ -15,6 +15,8 @@ import pytest
 from tests.cli.conftest import AUTOMARKET, up
 from tests.support.mesh import processes, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def start(data_dir, *arguments):
     return subprocess.run(
