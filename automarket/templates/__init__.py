@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automarket.errors import InvalidRequestError
@@ -23,11 +24,13 @@ def new_provider(name: str, folder: Path) -> list[Path]:
         folder: where the project's folder goes.
 
     Raises:
-        InvalidRequestError: the name does not fit, or the folder exists already.
+        InvalidRequestError: the name does not fit, is that of an installed package, or the folder exists already.
     """
     package = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(package):
         raise InvalidRequestError(f"{name!r} is no name for a provider", hint='a-z, 0-9 and "-", a letter first')
+    if find_spec(package) is not None:
+        raise InvalidRequestError(f"{package!r} is a Python package already", hint="choose another name")
     project = folder / name
     if project.exists():
         raise InvalidRequestError(f"{project} exists already", hint="choose another name or folder")

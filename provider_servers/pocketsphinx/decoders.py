@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import BackendFailed
@@ -50,10 +50,18 @@ class Decoder:
             raise
         return decoder
 
-    @property
-    def alive(self) -> bool:
-        """Whether the child runs."""
-        return self._process.returncode is None
+    async def answers(self) -> bool:
+        """Tell whether the child still works; when it does not, it is ended."""
+        try:
+            async with aclosing(self.hear(_nothing())) as utterances:
+                async for _ in utterances:
+                    pass
+        except BaseException as error:
+            await self.end()
+            if isinstance(error, BackendFailed):
+                return False
+            raise
+        return True
 
     async def end(self) -> None:
         """Kill the child, whatever it does."""
@@ -133,6 +141,11 @@ class Decoders:
     async def _take(self) -> Decoder:
         while self._waiting:
             decoder = self._waiting.pop()
-            if decoder.alive:
+            if await decoder.answers():
                 return decoder
         return await Decoder.start()
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    return
+    yield

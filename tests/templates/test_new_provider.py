@@ -51,6 +51,13 @@ def test_a_name_that_does_not_fit_is_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["json", "gateway", "asset-store", "automarket"])
+def test_a_name_that_would_hide_a_package_is_refused(name, tmp_path):
+    with pytest.raises(InvalidRequestError, match="package already"):
+        new_provider(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_exists_is_left_alone(tmp_path):
     new_provider("mine", tmp_path)
     with pytest.raises(InvalidRequestError, match="exists already"):

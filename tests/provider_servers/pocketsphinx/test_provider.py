@@ -149,10 +149,10 @@ async def test_a_decoder_that_is_killed_fails_its_call_alone(served, media):
 
 
 async def test_a_decoder_that_died_while_it_waited_is_replaced(served, media):
-    [waiting] = decoders()
-    os.kill(waiting, signal.SIGKILL)
-    await until(lambda: decoders() == [])
-    assert segments(await served.run(Sample({"audio": media.speech_wav()})))
+    for _ in range(5):
+        [waiting] = decoders()
+        os.kill(waiting, signal.SIGKILL)
+        assert segments(await served.run(Sample({"audio": media.speech_wav()})))
 
 
 async def test_the_server_answers_others_while_it_decodes(served):
