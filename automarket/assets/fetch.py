@@ -9,11 +9,13 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import ssl
 import tempfile
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import httpx
 
 from automarket.errors import (
@@ -53,7 +55,8 @@ async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
     """Fetch a URL into a file. Raises as `AssetLoader.from_url` does."""
     target = _parsed(url)
     # No redirect is followed unseen, and no proxy is used: it would choose the address itself.
-    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
+    trust = await asyncio.to_thread(_trusted)
+    async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         for _ in range(MAX_REDIRECTS + 1):
             request = await _request(client, target, allow_private=allow_private)
             try:
@@ -69,6 +72,13 @@ async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
             finally:
                 await response.aclose()
     raise UnavailableError(f"{_shown(target)} redirects more than {MAX_REDIRECTS} times")
+
+
+def _trusted() -> ssl.SSLContext:
+    """Trust whom this machine trusts (SSL_CERT_FILE counts), and whom the web does."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def _parsed(url: str) -> httpx.URL:

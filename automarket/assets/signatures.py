@@ -112,7 +112,8 @@ def _behind_tag(head: bytes) -> bytes:
 def _adts_length(data: bytes) -> int:
     if len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0 or data[2] >> 2 & 0xF > 12:
         return 0
-    return (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    return length if length > 7 else 0
 
 
 def _mp3_length(data: bytes) -> int:

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 _LINES = 20
 _PREFIX = re.compile(r"^(\[[^\]]*\] )+")
-_CODE_LIMITS = {-signal.SIGXCPU: "it took too much time", -signal.SIGXFSZ: "the result would be too large"}
+_CODE_LIMITS = {
+    -signal.SIGXCPU: "it took too much time",
+    -signal.SIGXFSZ: "the result would be too large",
+    -signal.SIGKILL: "FFmpeg was killed, as happens when memory is short",
+}
 _WORDS: tuple[tuple[str, type[AutoMarketError], str], ...] = (
     (r"Picture size .* (is invalid|exceeds)|Invalid image size", MediaLimit, "the picture has too many pixels"),
     (r"not (on|in) whitelist", MediaRefused, "it is of a kind that is never opened"),
     (r"No space left on device", DiskFull, "the disk has no room"),
     (r"Cannot allocate memory", MediaLimit, "it needs too much memory"),
+    (r"moov atom not found", MediaInvalid, "its index is missing, so it was cut off"),
     (r"Unknown encoder|Unknown decoder|Decoder .* not found", EngineMissing, "this FFmpeg lacks a codec"),
 )
 

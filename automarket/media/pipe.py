@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from automarket.assets.roles import Role
@@ -11,9 +12,9 @@ from automarket.media.demands import without_sound
 from automarket.media.encodings import audio_encoding
 from automarket.media.graph import arguments_of, open_media, write_media
 from automarket.media.info import AudioFormat
-from automarket.media.lengths import mp3_seconds, riff_bytes
+from automarket.media.lengths import mp3_seconds
 from automarket.media.process import stream_ffmpeg
-from automarket.media.wav import wav_header
+from automarket.media.wav import samples_of, wav_header, wav_layout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from automarket.assets.formats import Format
     from automarket.media.info import CastSpec
     from automarket.media.limits import MediaLimits
+    from automarket.media.wav import WavLayout
 
 _NO_TRACK = "matches no streams"
 
@@ -37,12 +39,12 @@ async def cast_piped(
     """
     wanted = spec.audio or AudioFormat()
     begun = False
-    # A WAV of unknown length ends within a packet, which FFmpeg takes for a fault.
-    strict = found.name != "wav" or riff_bytes(head) is not None
-    arguments = _arguments(found, wanted, limits)
     due = mp3_seconds(head) if found.name == "mp3" else None
+    layout = wav_layout(head) if found.name == "wav" else None
+    plain = chunks if layout is None else samples_of(chunks, layout)
+    arguments = _arguments(found, layout, wanted, limits)
     try:
-        async with aclosing(stream_ffmpeg(arguments, chunks, limits=limits, strict=strict)) as pieces:
+        async with aclosing(stream_ffmpeg(arguments, plain, limits=limits)) as pieces:
             async for piece in _measured(pieces, wanted, due, limits):
                 if not begun and wanted.container == "wav":
                     yield wav_header(wanted.sample_rate or 0, wanted.channels or 0)
@@ -56,14 +58,18 @@ async def cast_piped(
         raise InputEmpty("the sound plays for 0 s", hint="check how it was recorded")
 
 
-def _arguments(found: Format, wanted: AudioFormat, limits: MediaLimits) -> list[str]:
+def _arguments(found: Format, layout: WavLayout | None, wanted: AudioFormat, limits: MediaLimits) -> list[str]:
     encoding = audio_encoding(wanted.container or "wav")
     # The size in a WAV header is not known before the end, so FFmpeg gives bare samples and the header is ours.
     muxer = "s16le" if encoding.muxer == "wav" else encoding.muxer
     options: dict[str, Any] = {"f": muxer, "acodec": encoding.encoder, "flush_packets": 1}
     options |= {"ar": wanted.sample_rate} if wanted.sample_rate else {}
     options |= {"ac": wanted.channels} if wanted.channels else {}
-    sound = open_media(None, found, limits=limits)["a:0"]
+    bare: dict[str, Any] = {}
+    if layout is not None:
+        found = replace(found, demuxer=layout.demuxer)
+        bare = {"ar": layout.sample_rate, "ac": layout.channels, "analyzeduration": 1}
+    sound = open_media(None, found, limits=limits, **bare)["a:0"]
     return arguments_of(write_media(None, sound, limits=limits, **options))
 
 

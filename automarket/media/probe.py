@@ -12,8 +12,8 @@ from automarket.assets.roles import Role
 from automarket.errors import MediaInvalid, MediaLimit
 from automarket.media.engine import find_ffprobe
 from automarket.media.info import AudioInfo, MediaInfo, VideoInfo
-from automarket.media.limits import DEFAULT_LIMITS, MediaLimits
 from automarket.media.lengths import is_cut, mp3_seconds
+from automarket.media.limits import DEFAULT_LIMITS, MediaLimits
 from automarket.media.pictures import claimed_size
 from automarket.media.process import capture
 

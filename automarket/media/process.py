@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -91,7 +92,10 @@ class Child:
             self._kill()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._errors.cancel()
+        # What is left in the pipes is read, since asyncio sees the end of a process only after that of its pipes.
+        while self._process.stdout is not None and await self._process.stdout.read(READ_BYTES):
+            pass
+        await self._errors
         await self._process.wait()
 
     def _kill(self) -> None:
@@ -160,9 +164,9 @@ def _guards(limits: MediaLimits) -> list[str]:
     """Give what comes before the command: resource limits, and death with the parent. Both replace themselves by it."""
     guards: list[str] = []
     if prlimit := shutil.which("prlimit"):
-        cpu = int(limits.wall_seconds * limits.threads)
-        sizes = (f"--as={limits.memory_bytes}", f"--fsize={limits.max_output_bytes}", f"--cpu={cpu}", "--core=0")
-        guards += [prlimit, *sizes]
+        cpu = math.ceil(limits.wall_seconds * limits.threads) + 1
+        sizes = (f"--as={limits.memory_bytes}", f"--fsize={limits.max_output_bytes}", f"--cpu={cpu}:{cpu + 1}")
+        guards += [prlimit, *sizes, "--core=0"]
     if setpriv := shutil.which("setpriv"):
         guards += [setpriv, "--pdeathsig", "KILL", "--no-new-privs"]
     return guards
@@ -206,14 +210,13 @@ async def stream_ffmpeg(
     chunks: AsyncIterator[bytes] | None = None,
     *,
     limits: MediaLimits = DEFAULT_LIMITS,
-    strict: bool = True,
 ) -> AsyncGenerator[bytes]:
     """Run FFmpeg and give what it writes to pipe:1 as it comes, while `chunks` are written to its pipe:0.
 
     A slow reader slows FFmpeg, and a busy FFmpeg slows the source. Raises as `Child.finish` does, and what `chunks`
     raises. Close it (`contextlib.aclosing`) when you stop early: then FFmpeg is gone at once.
     """
-    command = _command(arguments, strict=strict)
+    command = _command(arguments, strict=True)
     async with running(
         find_ffmpeg(), command, limits=limits, stdin=chunks is not None, stdout=True, live=chunks is not None
     ) as child:
@@ -252,8 +255,8 @@ async def _read(child: Child, feeding: asyncio.Future[None] | None) -> bytes:
                 feeding.result()
             return await reading
         finally:
-            if not reading.done():
-                reading.cancel()
+            reading.cancel()
+            await asyncio.wait([reading])
     feeding.result()
     return await child.stdout.read(READ_BYTES)
 
