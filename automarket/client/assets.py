@@ -199,8 +199,9 @@ class AssetClient:
         """
         check_digest(digest)
         asset = await self.stat(digest)
-        download = await asyncio.to_thread(Download, out, digest)
+        download = Download(out, digest)
         try:
+            await asyncio.to_thread(download.open)
             if download.offset < asset.size_bytes:
                 async with aclosing(self.read(digest, download.offset)) as pieces:
                     async for data in pieces:
@@ -209,7 +210,7 @@ class AssetClient:
                             progress(download.offset, asset.size_bytes)
             await asyncio.to_thread(download.finish)
         finally:
-            download.close()
+            await asyncio.to_thread(download.close)
         return asset
 
     async def list(

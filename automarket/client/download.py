@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ _STEP_BYTES = 1024 * 1024
 
 
 class Download:
-    """The bytes of `digest` that are here so far. Every call blocks.
+    """The bytes of `digest` that are here so far. Calls block, and take turns; after `close` they do nothing.
 
     Attributes:
         offset: how many bytes are here.
@@ -27,10 +28,20 @@ class Download:
         self._out = out
         self._digest = digest
         self._hasher = Hasher()
+        self._turn = threading.Lock()
+        self._closed = False
+        self._path = out
+        self._file: int | None = None
         self.offset = 0
-        self._path, self._file = _open(out, check_digest(digest)[:16])
-        while data := os.read(self._file, _STEP_BYTES):
-            self._count(data)
+
+    def open(self) -> None:
+        """Open the file, and digest what is in it."""
+        with self._turn:
+            if self._closed:
+                return
+            self._path, self._file = _open(self._out, check_digest(self._digest)[:16])
+            while data := os.read(self._file, _STEP_BYTES):
+                self._count(data)
 
     def _count(self, data: bytes) -> None:
         self._hasher.update(data)
@@ -38,10 +49,12 @@ class Download:
 
     def append(self, data: bytes) -> None:
         """Write the next bytes."""
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._file, left) :]
-        self._count(data)
+        with self._turn:
+            left = memoryview(data)
+            while left and self._file is not None:
+                left = left[os.write(self._file, left) :]
+            if not left:
+                self._count(data)
 
     def finish(self) -> None:
         """Put the file in its place.
@@ -58,9 +71,13 @@ class Download:
 
     def close(self) -> None:
         """Close the file. What is here stays, unless it is nothing."""
-        if not self.offset:
-            self._path.unlink(missing_ok=True)
-        os.close(self._file)
+        with self._turn:
+            self._closed = True
+            if self._file is not None:
+                if not self.offset:
+                    self._path.unlink(missing_ok=True)
+                os.close(self._file)
+                self._file = None
 
 
 def _open(out: Path, tag: str) -> tuple[Path, int]:

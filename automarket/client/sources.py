@@ -64,7 +64,8 @@ class FileSource:
 
     async def pieces(self, offset: int) -> AsyncGenerator[bytes]:
         """Give the file's bytes."""
-        with await asyncio.to_thread(self._path.open, "rb", 0) as file:
+        # Not in a thread: it is quick, and a cancel would lose the open file.
+        with self._path.open("rb", 0) as file:
             while data := await asyncio.to_thread(os.pread, file.fileno(), PIECE_BYTES, offset):
                 yield data
                 offset += len(data)
@@ -103,7 +104,7 @@ class AssetSource:
 
     async def pieces(self, offset: int) -> AsyncGenerator[bytes]:
         """Give the asset's bytes."""
-        with closing(await asyncio.to_thread(self._asset.open)) as file:
+        with closing(self._asset.open()) as file:
             file.seek(offset)
             while data := await asyncio.to_thread(file.read, PIECE_BYTES):
                 yield data
@@ -136,7 +137,8 @@ class StreamSource:
             await asyncio.wait([self._pulling])
         if close := getattr(self._chunks, "aclose", None):
             await close()
-        self._spool.close()
+        with self._turn:
+            self._spool.close()
 
     async def digest(self) -> str:
         """Give the digest of what has come so far."""
