@@ -50,6 +50,10 @@ class Spool:
         self._remove.detach()
         weakref.finalize(owner, self.path.unlink, missing_ok=True)
 
+    def discard(self) -> None:
+        """Remove the file now."""
+        self._remove()
+
 
 async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
     """Fetch a URL into a file. Raises as `AssetLoader.from_url` does."""
@@ -59,8 +63,9 @@ async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
     async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         for _ in range(MAX_REDIRECTS + 1):
             request = await _request(client, target, allow_private=allow_private)
+            secret = httpx.BasicAuth(target.username, target.password) if target.userinfo else None
             try:
-                response = await client.send(request, stream=True)
+                response = await client.send(request, stream=True, auth=secret)
             except httpx.HTTPError as error:
                 raise _unreachable(target, error) from None
             try:
@@ -147,7 +152,11 @@ async def _spooled(response: httpx.Response, target: httpx.URL, max_bytes: int) 
                     raise _too_large(target, max_bytes)
                 await asyncio.to_thread(_write, file, data)
     except httpx.HTTPError as error:
+        spool.discard()
         raise _unreachable(target, error) from None
+    except BaseException:
+        spool.discard()
+        raise
     return spool
 
 

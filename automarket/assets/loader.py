@@ -158,10 +158,14 @@ class AssetLoader:
         from automarket.assets.fetch import fetch
 
         spool = await fetch(url, max_bytes=max_bytes, allow_private=allow_private)
-        found = await asyncio.to_thread(recognise_file, spool.path)
-        body = Body(spool.path, found)
+        try:
+            body = Body(spool.path, await asyncio.to_thread(_told, spool.path))
+            asset = _make(body, as_, "what the URL gives")
+        except BaseException:
+            spool.discard()
+            raise
         spool.give_to(body)
-        return _make(body, as_, "what the URL gives")
+        return asset
 
 
 def as_input(value: Asset | str | Path | bytes) -> Asset:
@@ -171,6 +175,11 @@ def as_input(value: Asset | str | Path | bytes) -> Asset:
     if isinstance(value, str):
         return Text.from_string(value)
     return AssetLoader.load(value) if isinstance(value, Path) else AssetLoader.from_bytes(value)
+
+
+def _told(path: Path) -> Format:
+    with path.open("rb") as file:
+        return recognise(file.read(HEAD_BYTES), what="what the URL gives")
 
 
 def _make(body: Body, role: Role | None, what: str) -> Asset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", 
 _SOUND_BRANDS = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
 _OLD_MOVIE_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 _SEARCH_BYTES = 4096
+_MATROSKA_CODEC = re.compile(rb"\x86[\x82-\xa0]([AV])_[A-Z]")  # the element CodecID, its length, "A_OPUS" or "V_VP9"
 _RATES_KBITS = {
     # Layer III: MPEG-1, then MPEG-2 and 2.5.
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -40,8 +42,7 @@ def matroska(kind: bytes, *, sound_only: bool = False) -> Callable[[bytes], bool
     def matches(head: bytes) -> bool:
         if not head.startswith(b"\x1a\x45\xdf\xa3") or kind not in head[:_SEARCH_BYTES]:
             return False
-        has_tracks = b"\x16\x54\xae\x6b" in head
-        return not sound_only or (has_tracks and b"A_" in head and b"V_" not in head)
+        return not sound_only or set(_MATROSKA_CODEC.findall(head)) == {b"A"}
 
     return matches
 

@@ -9,7 +9,8 @@ HEAD_BYTES = 64 * 1024
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SUBTITLE = re.compile(r"\s*\d+[ \t]*\r?\n\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->")
-_LIST_LINE = re.compile(r"(ffconcat version |file[ \t]+\S|duration |inpoint |outpoint |stream$|option |#)")
+_FILE = r"file\s+('.+'|\S*[./\\]\S*)$"
+_LIST_LINE = re.compile(rf"({_FILE}|(duration|inpoint|outpoint) [\d.:]+$|(stream|option|exact_stream_id)\b|#)")
 _MARKDOWN = (
     re.compile(r"^#{1,6} \S", re.MULTILINE),
     re.compile(r"^(```|~~~)", re.MULTILINE),
@@ -81,4 +82,4 @@ def concat_list(head: bytes) -> bool:
     lines = [line.strip() for line in (decoded(head) or "").splitlines() if line.strip()]
     if lines and lines[0].startswith("ffconcat version "):
         return True
-    return any(line.startswith("file") for line in lines) and all(_LIST_LINE.match(line) for line in lines[:100])
+    return any(re.match(_FILE, line) for line in lines[:100]) and all(map(_LIST_LINE.match, lines[:100]))
