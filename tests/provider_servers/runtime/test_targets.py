@@ -1,0 +1,101 @@
+"""Which model a call means."""
+
+from __future__ import annotations
+
+import pytest
+
+from automarket.errors import CapabilityUnknown, ModelUnknown, ProviderUnknown, TargetMismatch
+from automarket.v1 import capability_pb2, model_pb2
+from provider_servers.runtime import Model, Output, Role, Slot
+from provider_servers.runtime.targets import resolve
+from tests.provider_servers.runtime.toys import Toy
+
+SPEAKER = Model(
+    "speaker",
+    ("text-to-speech",),
+    (Slot("text", Role.TEXT), Slot("voice", Role.SPEECH, optional=True)),
+    (Output("speech", Role.SPEECH),),
+    canonical_id="acme/speaker",
+    aliases=("talker",),
+)
+PLAIN = Model("plain", ("text-to-speech",), (Slot("text", Role.TEXT),), (Output("speech", Role.SPEECH),))
+FOREIGN = Model("foreign", ("text-to-smell",), (Slot("text", Role.TEXT),), (Output("text", Role.TEXT),))
+
+
+class Many(Toy):
+    def models(self):
+        return (PLAIN, SPEAKER, FOREIGN)
+
+
+def found(metadata=None, **target):
+    model, capability = resolve(Many(), model_pb2.Target(**target), metadata or {})
+    return model.id, capability
+
+
+@pytest.mark.parametrize("name", ["speaker", "acme/speaker", "talker"])
+def test_a_model_is_found_by_each_of_its_names(name):
+    assert found(model=name) == ("speaker", "text-to-speech")
+
+
+@pytest.mark.parametrize("name", ["text-to-speech", "tts", "text-to-audio", "TEXT_TO_SPEECH"])
+def test_a_capability_is_found_by_alias_and_by_what_it_is_a_kind_of(name):
+    assert found(capability_name=name) == ("plain", "text-to-speech")
+
+
+def test_a_capability_is_found_by_number():
+    assert found(capability=capability_pb2.CAPABILITY_TEXT_TO_SPEECH) == ("plain", "text-to-speech")
+
+
+def test_a_third_partys_capability_is_found_by_its_name():
+    assert found(capability_name="text-to-smell") == ("foreign", "text-to-smell")
+
+
+def test_a_speaker_with_a_voice_slot_clones_voices():
+    assert found(capability_name="voice-cloning") == ("speaker", "text-to-speech")
+
+
+def test_the_gateways_choice_wins():
+    assert found({"automarket-resolved-model": "speaker"}, capability_name="text-to-speech")[0] == "speaker"
+
+
+def test_a_call_without_a_target_takes_the_metadata():
+    assert found({"automarket-model": "talker"})[0] == "speaker"
+    assert found({"automarket-capability": "text-to-smell"})[0] == "foreign"
+
+
+@pytest.mark.parametrize("name", ["", "toy", "plaything"])
+def test_the_provider_answers_to_its_names(name):
+    assert found(provider=name)[0] == "plain"
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ({"model": "nobody"}, ModelUnknown),
+        ({"provider": "other"}, ProviderUnknown),
+        ({"capability_name": "speech-to-text"}, CapabilityUnknown),
+        ({"model": "plain", "capability_name": "voice-cloning"}, CapabilityUnknown),
+    ],
+)
+def test_what_is_not_here_is_said(target, error):
+    with pytest.raises(error):
+        found(**target)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "target", "field"),
+    [
+        ({"automarket-model": "plain"}, {"model": "speaker"}, "target.model"),
+        ({"automarket-capability": "tts"}, {"capability_name": "text-to-smell"}, "target.capability_name"),
+        ({"automarket-provider": "toy"}, {"provider": "plaything"}, "target.provider"),
+        ({}, {"capability": 1, "capability_name": "text-to-speech"}, "target.capability_name"),
+    ],
+)
+def test_what_does_not_agree_is_refused_by_field(metadata, target, field):
+    with pytest.raises(TargetMismatch) as caught:
+        found(metadata, **target)
+    assert list(caught.value.fields) == [field]
+
+
+def test_names_that_mean_the_same_agree():
+    assert found({"automarket-capability": "tts"}, capability_name="text-to-speech")[0] == "plain"
