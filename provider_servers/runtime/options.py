@@ -67,7 +67,7 @@ def read_struct(struct: Struct, where: str, error: type[OptionInvalid | SettingI
     """Give a Struct as a dictionary; infinite numbers and the like are an error."""
     try:
         return json_format.MessageToDict(struct)
-    except json_format.Error:
+    except (json_format.Error, ValueError):
         raise error("a number is not finite", fields={where: "finite numbers only"}) from None
 
 
