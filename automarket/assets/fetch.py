@@ -143,14 +143,8 @@ async def _spooled(response: httpx.Response, target: httpx.URL, max_bytes: int) 
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(target, max_bytes)
     spool = Spool()
-    total = 0
     try:
-        with spool.path.open("wb") as file:
-            async for data in response.aiter_bytes():
-                total += len(data)
-                if total > max_bytes:
-                    raise _too_large(target, max_bytes)
-                await asyncio.to_thread(_write, file, data)
+        await _fill(spool, response, target, max_bytes)
     except httpx.HTTPError as error:
         spool.discard()
         raise _unreachable(target, error) from None
@@ -158,6 +152,16 @@ async def _spooled(response: httpx.Response, target: httpx.URL, max_bytes: int) 
         spool.discard()
         raise
     return spool
+
+
+async def _fill(spool: Spool, response: httpx.Response, target: httpx.URL, max_bytes: int) -> None:
+    total = 0
+    with spool.path.open("wb") as file:
+        async for data in response.aiter_bytes():
+            total += len(data)
+            if total > max_bytes:
+                raise _too_large(target, max_bytes)
+            await asyncio.to_thread(_write, file, data)
 
 
 def _write(file: IO[bytes], data: bytes) -> None:

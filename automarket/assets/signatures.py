@@ -84,12 +84,24 @@ def aac(head: bytes) -> bool:
 
 
 def mp3(head: bytes) -> bool:
-    """Tell MP3: a tag, or two frames that follow one another."""
+    """Tell MP3: a tag, two frames that follow one another, or more of them after the rest of a frame that was cut."""
     body = _behind_tag(head)
     if body is not head and not body:  # the tag is longer than the head
         return True
-    length = _mp3_length(body)
-    return bool(length) and _mp3_length(body[length:]) > 0
+    return _has_frames(body, 2) or any(
+        _has_frames(body[place:], 5) for place in range(1, min(len(body), _SEARCH_BYTES)) if body[place] == 0xFF
+    )
+
+
+def _has_frames(data: bytes, count: int) -> bool:
+    """Tell whether that many MP3 frames follow one another."""
+    place = 0
+    for _ in range(count):
+        length = _mp3_length(data[place : place + 4])
+        if not length:
+            return False
+        place += length
+    return True
 
 
 def mp3_frame(head: bytes) -> tuple[bytes, int, int] | None:

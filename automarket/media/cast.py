@@ -13,9 +13,10 @@ from automarket.assets.roles import Role
 from automarket.errors import CastInvalid, InputEmpty, MediaInvalid, MediaLimit
 from automarket.media.demands import check_spec, check_suitable, needs_cast
 from automarket.media.encodings import AUDIO, IMAGES, audio_encoding, image_encoding
-from automarket.media.graph import arguments_of, open_media, write_media
+from automarket.media.graph import arguments_of, in_time, open_media, write_media
 from automarket.media.head import can_be_piped, take_head, with_head
 from automarket.media.info import AudioFormat, CastSpec, ImageFormat, MediaInfo, VideoInfo
+from automarket.media.lengths import ends_cleanly
 from automarket.media.limits import DEFAULT_LIMITS, MediaLimits
 from automarket.media.pipe import cast_piped
 from automarket.media.probe import Examined, examine
@@ -69,10 +70,9 @@ async def _make_sound(source: Path, given: Examined, spec: CastSpec, target: Pat
     options: dict[str, Any] = {"f": encoding.muxer, "acodec": encoding.encoder, **encoding.options}
     options |= {"ar": wanted.sample_rate} if wanted.sample_rate else {}
     options |= {"ac": wanted.channels} if wanted.channels else {}
-    sound = open_media(source, given.format, limits=limits)["a:0"]
+    sound = in_time(open_media(source, given.format, limits=limits)["a:0"], given.format)
     output = write_media(target, sound, limits=limits, t=limits.max_seconds, **options)
-    # A WAV that was written as a stream ends within a packet, which FFmpeg takes for a fault; `examine` has checked it.
-    await run_ffmpeg(arguments_of(output), limits=limits, strict=given.format.name != "wav")
+    await run_ffmpeg(arguments_of(output), limits=limits, strict=ends_cleanly(given.format))
     await _check_sound(given, target, wanted, limits)
     return target
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import ffmpeg  # pyright: ignore[reportMissingTypeStubs] - it carries no types
 
+from automarket.assets.roles import Role
 from automarket.media.limits import DEFAULT_LIMITS, MediaLimits
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def open_media(source: Path | None, found: Format, *, limits: MediaLimits = DEFA
     """
     options = input_options(found, piped=source is None, limits=limits)
     return _library.input(input_name(source), **options, **more)
+
+
+def in_time(sound: Any, found: Format) -> Any:
+    """Give sound with silence where a video has none, so that a moment in it is the same moment in the video."""
+    if Role.VIDEO not in found.roles:
+        return sound
+    return sound.filter("aresample", **{"async": 1, "first_pts": 0})
 
 
 def write_media(target: Path | None, *streams: Any, limits: MediaLimits = DEFAULT_LIMITS, **options: Any) -> Any:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from automarket.assets.signatures import mp3_frame
+
+if TYPE_CHECKING:
+    from automarket.assets.formats import Format
 
 _OPEN_ENDED = 0x7FFF0000
 _SLACK_BYTES = 64  # some writers count their own headers wrongly
@@ -23,6 +27,15 @@ def is_cut(head: bytes, size_bytes: int) -> bool:
     """Tell whether a WAV or AVI file of this many bytes lacks some."""
     said = riff_bytes(head)
     return said is not None and size_bytes + _SLACK_BYTES < said
+
+
+def ends_cleanly(found: Format) -> bool:
+    """Tell whether every fault that FFmpeg reports is one.
+
+    It also reports the end of WAV that was written as a stream, and tags behind MP3. Their lengths are checked by what
+    they say of themselves instead.
+    """
+    return found.name not in ("wav", "mp3")
 
 
 def mp3_seconds(head: bytes) -> float | None:

@@ -10,9 +10,9 @@ from automarket.assets.roles import Role
 from automarket.errors import InputEmpty, MediaInvalid, MediaLimit
 from automarket.media.demands import without_sound
 from automarket.media.encodings import audio_encoding
-from automarket.media.graph import arguments_of, open_media, write_media
+from automarket.media.graph import arguments_of, in_time, open_media, write_media
 from automarket.media.info import AudioFormat
-from automarket.media.lengths import mp3_seconds
+from automarket.media.lengths import ends_cleanly, mp3_seconds
 from automarket.media.process import stream_ffmpeg
 from automarket.media.wav import samples_of, wav_header, wav_layout
 
@@ -44,7 +44,8 @@ async def cast_piped(
     plain = chunks if layout is None else samples_of(chunks, layout)
     arguments = _arguments(found, layout, wanted, limits)
     try:
-        async with aclosing(stream_ffmpeg(arguments, plain, limits=limits)) as pieces:
+        strict = layout is not None or ends_cleanly(found)
+        async with aclosing(stream_ffmpeg(arguments, plain, limits=limits, strict=strict)) as pieces:
             async for piece in _measured(pieces, wanted, due, limits):
                 if not begun and wanted.container == "wav":
                     yield wav_header(wanted.sample_rate or 0, wanted.channels or 0)
@@ -69,7 +70,7 @@ def _arguments(found: Format, layout: WavLayout | None, wanted: AudioFormat, lim
     if layout is not None:
         found = replace(found, demuxer=layout.demuxer)
         bare = {"ar": layout.sample_rate, "ac": layout.channels, "analyzeduration": 1}
-    sound = open_media(None, found, limits=limits, **bare)["a:0"]
+    sound = in_time(open_media(None, found, limits=limits, **bare)["a:0"], found)
     return arguments_of(write_media(None, sound, limits=limits, **options))
 
 

@@ -178,7 +178,7 @@ async def run_ffmpeg(arguments: Sequence[str], *, limits: MediaLimits = DEFAULT_
     Args:
         arguments: what it reads and writes, as `automarket.media.graph.arguments_of` gives it.
         limits: what it may cost.
-        strict: a fault in the media is an error, not something to be skipped.
+        strict: a fault in the media is an error, not something to be skipped (`automarket.media.lengths.ends_cleanly`).
 
     Raises:
         MediaInvalid, MediaRefused, MediaLimit, DiskFull, EngineMissing: as `Child.finish` does.
@@ -210,13 +210,16 @@ async def stream_ffmpeg(
     chunks: AsyncIterator[bytes] | None = None,
     *,
     limits: MediaLimits = DEFAULT_LIMITS,
+    strict: bool = True,
 ) -> AsyncGenerator[bytes]:
     """Run FFmpeg and give what it writes to pipe:1 as it comes, while `chunks` are written to its pipe:0.
 
-    A slow reader slows FFmpeg, and a busy FFmpeg slows the source. Raises as `Child.finish` does, and what `chunks`
-    raises. Close it (`contextlib.aclosing`) when you stop early: then FFmpeg is gone at once.
+    A slow reader slows FFmpeg, and a busy FFmpeg slows the source. Close it (`contextlib.aclosing`) when you stop
+    early: then FFmpeg is gone at once. `strict` as for `run_ffmpeg`.
+
+    Raises as `Child.finish` does, and what `chunks` raises.
     """
-    command = _command(arguments, strict=True)
+    command = _command(arguments, strict=strict)
     async with running(
         find_ffmpeg(), command, limits=limits, stdin=chunks is not None, stdout=True, live=chunks is not None
     ) as child:

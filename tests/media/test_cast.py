@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import struct
+from typing import TYPE_CHECKING
+
 import pytest
 
+from automarket.assets.formats import by_name
 from automarket.assets.roles import Role
 from automarket.errors import (
     CastInvalid,
@@ -15,10 +20,15 @@ from automarket.errors import (
 )
 from automarket.media.cast import cast_file, needs_cast
 from automarket.media.encodings import AUDIO
+from automarket.media.graph import arguments_of, open_media, write_media
 from automarket.media.info import AudioFormat, AudioInfo, CastSpec, ImageFormat, MediaInfo, VideoInfo
 from automarket.media.limits import MediaLimits
 from automarket.media.probe import probe
-from tests.media.conftest import MOVING, SOUND, SPEECH_16K, cut, png, wav
+from automarket.media.process import run_ffmpeg, stream_ffmpeg
+from tests.media.conftest import MOVING, SOUND, SPEECH_16K, cut, joined, pieces_of, png, wav
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("name", MOVING)
@@ -203,6 +213,31 @@ async def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path):
         await cast_file(file, CastSpec(Role.IMAGE, image=ImageFormat("jpeg")), tmp_path)
 
 
+async def test_sound_with_tags_behind_it_or_the_rest_of_a_frame_before_it_is_cast(forms, tmp_path):
+    song = forms.audio("mp3").read_bytes()
+    item = struct.pack("<II", 4, 0) + b"Title\0abcd"
+    ape = item + b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 0) + bytes(8)
+    for name, data in (
+        ("ape", song + ape + b"TAG" + bytes(125)),
+        ("rest", song[700:]),
+        ("id3v1", song + b"TAG" + bytes(125)),
+    ):
+        file = tmp_path / name
+        file.write_bytes(data)
+        info = await probe(await cast_file(file, SPEECH_16K, tmp_path))
+        assert info.duration == pytest.approx(5.97, abs=0.15), name
+
+
+async def test_sound_that_begins_later_than_its_video_keeps_its_moments(media, tmp_path):
+    inputs = ("-itsoffset", "2", "-i", str(media.speech_wav()), "-i", str(media.silent_mp4()))
+    late = media.ffmpeg("late.mp4", *inputs, "-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", "aac")
+    made = await cast_file(late, SPEECH_16K, tmp_path)
+    assert (await probe(made)).duration == pytest.approx(7.98, abs=0.1)
+    samples = made.read_bytes()[-int(7.9 * 32000) :]
+    assert max(samples[: int(1.7 * 32000)]) == 0
+    assert max(samples[int(2.5 * 32000) :]) > 0
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -216,13 +251,49 @@ async def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path):
 async def test_a_list_of_files_named_mp4_is_refused_and_its_target_not_read(media, tmp_path, text):
     target = tmp_path / "secret.wav"
     target.write_bytes(media.speech_wav().read_bytes())
-    before = target.stat().st_atime_ns
+    unread(target)
     hostile = tmp_path / "film.mp4"
     hostile.write_text(text.format(target=target))
     with pytest.raises((MediaRefused, InputUnsuitable)):
         await cast_file(hostile, SPEECH_16K, tmp_path)
-    assert target.stat().st_atime_ns == before
+    assert target.stat().st_atime == 0
+    target.read_bytes()
+    assert target.stat().st_atime > 0, "this machine does not note reads, so the test shows nothing"
     assert {path.name for path in tmp_path.iterdir()} == {"secret.wav", "film.mp4"}
+
+
+@pytest.mark.parametrize("name", ["mp4", "mkv", "wav", "mp3", "aac", "ogg", "avi", "flac", "png"])
+async def test_no_list_gets_past_ffmpeg_even_if_it_were_taken_for_media(media, tmp_path, name):
+    target = tmp_path / "secret.wav"
+    target.write_bytes(media.speech_wav().read_bytes())
+    hostile = tmp_path / "film.mp4"
+    found = by_name(name)
+    assert found is not None
+    for text in ("#EXTM3U\n#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{}'\n"):
+        hostile.write_text(text.format(target.name))
+        unread(target)
+        for source in (hostile, None):
+            stream = "v:0" if name == "png" else "a:0"
+            output = write_media(tmp_path / "out", open_media(source, found)[stream], f="null")
+            chunks = None if source else pieces_of(hostile.read_bytes())
+            with pytest.raises((MediaInvalid, MediaRefused)):
+                await joined(stream_ffmpeg(arguments_of(output), chunks))
+        assert target.stat().st_atime == 0
+
+
+async def test_the_same_list_is_followed_without_the_fences(media, tmp_path):
+    target = tmp_path / "secret.wav"
+    target.write_bytes(media.speech_wav().read_bytes())
+    unread(target)
+    hostile = tmp_path / "film.ffconcat"
+    hostile.write_text("ffconcat version 1.0\nfile 'secret.wav'\n")
+    await run_ffmpeg(["-i", str(hostile), "-f", "null", "-"])
+    assert target.stat().st_atime > 0
+
+
+def unread(path: Path) -> None:
+    """Note that a file was never read: the next read shows."""
+    os.utime(path, (0, path.stat().st_mtime))
 
 
 def test_only_what_differs_needs_a_cast():
