@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from automarket.assets.formats import by_media_type, refusal
 from automarket.assets.roles import Role, reachable, unsuitable
 from automarket.errors import ChunkTooLarge, InputIncomplete, InputTooLarge, InputUnsuitable
 from automarket.media.cast import cast_stream
@@ -76,10 +77,14 @@ def spec_for(roles: Iterable[Role], slot: Slot, number: int, *, media_type: str)
 
     Raises:
         InputUnsuitable: saying what it plays and what was needed.
+        MediaRefused: it is a list of other files.
     """
     spec = cast_spec(slot)
     if spec is None and media_type in slot.media_types:
         return None  # the slot lists it, whatever it plays: a picture among overlays
+    known = by_media_type(media_type)
+    if known is not None and known.refused:
+        raise refusal(known, what=f"input {number}")
     if not any(slot.role in reachable(role) for role in roles):
         error = unsuitable(roles, slot.role, what=f"input {number} ({media_type})")
         error.fields[f"header.inputs[{number}]"] = f"cannot play {slot.role}"
