@@ -43,7 +43,8 @@ class Slot:
         repeated: it takes several inputs; their order is kept.
         media_types: what the model takes as it is; empty takes every type of the role.
         audio, image: what the media is cast to before the model gets it.
-        max_bytes, max_seconds, max_characters, max_count: bounds; None is no bound.
+        max_bytes, max_seconds, max_characters, max_count: bounds; None is no bound. The play time of sound that flows
+            in is bounded where `audio` asks for wav or s16le at a given rate; of assets always.
         description: what it is for.
     """
 

@@ -15,7 +15,8 @@ from automarket.assets.roles import Role, reachable, unsuitable
 from automarket.errors import ChunkTooLarge, InputIncomplete, InputTooLarge, InputUnsuitable
 from automarket.media.cast import cast_stream
 from automarket.media.head import take_head, with_head
-from automarket.media.info import CastSpec
+from automarket.media.info import AudioFormat, CastSpec
+from automarket.media.wav import wav_header
 from automarket.media.wire import spec_to_proto, to_duration
 from automarket.v1 import media_pb2
 from provider_servers.runtime.media_input import MediaInput
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.store import StoreLink
 
 MAX_INLINE_BYTES = 64 * 1024
+_HEADER_BYTES = len(wav_header(16_000, 1))
 
 
 def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model) -> list[Slot]:
@@ -151,8 +153,7 @@ class Preparer:
             asset = result.asset
         length = asset.media_info.duration if asset.media_info else None
         if slot.max_seconds is not None and length is not None and length > slot.max_seconds:
-            message = f"input {number} plays {length:.0f} s; slot {slot.name!r} takes {slot.max_seconds:.0f} s"
-            raise InputTooLarge(message, fields={f"header.inputs[{number}]": "too long"})
+            raise _too_long(slot, number)
         file = await self.store.fetch(asset.digest, self.workdir)
         return MediaInput(slot, media_type=asset.media_type, digest=digest, file=file)
 
@@ -165,7 +166,8 @@ class Preparer:
     ) -> MediaInput:
         spec = cast_spec(slot)
         container = spec.audio.container if spec and spec.audio else spec.image.container if spec and spec.image else ""
-        media_type = f"{'image' if slot.role == Role.IMAGE else 'audio'}/{container}" if container else given.media_type
+        cast_type = f"{'image' if slot.role == Role.IMAGE else 'audio'}/{container}" if container else ""
+        media_type = cast_type or given.media_type or "application/octet-stream"
 
         async def checked() -> AsyncGenerator[bytes]:
             async with aclosing(self._kept(made, number, source())) as pieces:
@@ -174,13 +176,13 @@ class Preparer:
                 flow = with_head(head, pieces)
                 if wanted is not None:
                     self.casts.append(media_pb2.CastRecord(spec=spec_to_proto(wanted), slot=slot.name))
-                    flow = cast_stream(flow, wanted)
+                    flow = _within(slot, number, cast_stream(flow, wanted))
                 async with aclosing(flow):
                     async for piece in flow:
                         yield piece
 
         spool = self.workdir / f"input-{number}"
-        made = MediaInput(slot, media_type=media_type, source=checked, spool=spool)
+        made = MediaInput(slot, media_type=media_type, source=checked, spool=spool)  # `checked` tells it its digest
         return made
 
     async def _kept(self, made: MediaInput, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -198,6 +200,25 @@ class Preparer:
                     file.write(piece)
                     yield piece
         made.digest = (await store.put(copy)).digest
+
+
+async def _within(slot: Slot, number: int, flow: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Pass sound on for as long as the slot takes it, where its format tells the play time by the number of bytes."""
+    form = slot.audio or AudioFormat()
+    samples = (form.sample_rate or 0) * (form.channels or 0) if form.container in ("wav", "s16le") else 0
+    most = _HEADER_BYTES + samples * 2 * slot.max_seconds if samples and slot.max_seconds is not None else None
+    async with aclosing(flow):
+        async for piece in flow:
+            if most is not None:
+                most -= len(piece)
+                if most < 0:
+                    raise _too_long(slot, number)
+            yield piece
+
+
+def _too_long(slot: Slot, number: int) -> InputTooLarge:
+    message = f"input {number} plays longer than the {slot.max_seconds:.0f} s that slot {slot.name!r} takes"
+    return InputTooLarge(message, hint="cut it", fields={f"header.inputs[{number}]": "too long"})
 
 
 async def _once(data: bytes) -> AsyncGenerator[bytes]:

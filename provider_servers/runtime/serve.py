@@ -95,7 +95,8 @@ class ProviderServer:
         return registry_service_pb2.InstanceLoad(active_calls=places.active, queued_calls=places.queued)
 
     async def _confirmed(self, confirmed: registry_service_pb2.RegistrationConfirmed) -> None:
-        await self._host.store.point_to(confirmed.asset_store)
+        if confirmed.HasField("asset_store") or len(self._registrations) == 1:  # another gateway may have one
+            await self._host.store.point_to(confirmed.asset_store)
 
     def describe(self) -> registry_service_pb2.Registration:
         """Give what this server tells a registry of itself."""
