@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from automarket.media.info import CastSpec
 
 DEFAULT_BYTES = 10 * 1024**3
+ABANDONED_SECONDS = 24 * 3600
 
 
 def cache_dir() -> Path:
@@ -60,6 +63,7 @@ class CastCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         made.replace(path)
         self._make_room(path)
+        self._sweep()
         return path
 
     def _path(self, digest: str, spec: CastSpec) -> Path:
@@ -74,6 +78,13 @@ class CastCache:
             left -= size
             if left < 0 and path != newest:
                 path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove the folders of programs that were killed while they cast."""
+        for folder in self._root.glob("new-*"):
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _results(root: Path) -> list[tuple[float, int, Path]]:

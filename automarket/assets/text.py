@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ class Text(Asset):
         """Check that it is text. Raises MediaInvalid."""
         from automarket.media.info import MediaInfo
 
-        _ = self.content
+        await asyncio.to_thread(lambda: self.content)
         return MediaInfo(self.format.name)
 
     async def as_text(self) -> Text:

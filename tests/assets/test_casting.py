@@ -180,3 +180,14 @@ def test_the_cache_holds_results_by_digest_and_what_was_asked_for(media, cache):
 
 def test_videos_are_a_class_of_their_own(media):
     assert isinstance(AssetLoader.load(media.talk_mp4()), Video)
+
+
+async def test_what_a_killed_program_left_is_removed_after_a_day(media, cache):
+    fresh, old = cache / "casts" / "new-fresh", cache / "casts" / "new-old"
+    for folder in (fresh, old):
+        folder.mkdir(parents=True)
+        (folder / "cast-1.wav").write_bytes(b"RIFF")
+    os.utime(old, (0, time.time() - 25 * 3600))
+    await AssetLoader.load(media.talk_mp4()).as_image()
+    assert fresh.exists()
+    assert not old.exists()
