@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from automarket.errors import AssetCorrupt, AssetUnknown, InputUnsuitable
-from provider_servers.runtime.testing import chunk
-from tests.provider_servers.runtime.bench import call, first, told
+from provider_servers.runtime.testing import chunk, serving
+from tests.provider_servers.runtime.bench import Bench, call, first, told
 from tests.provider_servers.runtime.conftest import joined
+from tests.support.gateway import Here, resolved, until, until_true
 
 
 def finished(events):
@@ -151,6 +153,20 @@ async def test_sound_that_comes_as_chunks_is_cast_on_its_way(store, media):
         [cast] = events[0].accepted.casts
         assert (cast.source_digest, cast.slot, cast.cached) == ("", "audio", False)
         assert 31_000 < told(events)["size"] < 34_000
+
+
+async def test_a_second_gateway_without_a_store_takes_none_away(store, assets, short_dir):
+    asset = await assets.put(b"words of the first mesh")
+    with_one, without = Here(short_dir / "a"), Here(short_dir / "b")
+    async with (
+        with_one.running_control(store=store.address),
+        without.running_control() as second,
+        serving(Bench(), with_one.control, without.control) as served,
+    ):
+        await until(lambda: served.server._host.store.there, what="the store is known")
+        await until_true(lambda: resolved(second, provider="bench"), what="the other gateway has it too")
+        await asyncio.sleep(0.1)
+        assert told(await call(served.channel, first(digest=asset.digest)))["do"] == ""
 
 
 async def test_a_call_outlives_a_store_that_has_gone(store, assets):
