@@ -29,19 +29,34 @@ async def running(
     """
     errors = folder / "stderr.txt"
     with errors.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
+        start = asyncio.create_subprocess_exec(
             *command, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
+        process = await _started(asyncio.ensure_future(start))
     try:
         yield process
         code = await process.wait()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await _end(process)
     if code != 0:
         raise _failed(command[0], code, errors)
+
+
+async def _started(starting: asyncio.Future[asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """Wait for a start. When that is cancelled, asyncio would kill the child alone: its own children go with it here."""
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the child's whole session, if it still runs."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _failed(command: str, code: int, errors: Path) -> BackendFailed:
