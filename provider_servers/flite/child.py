@@ -43,7 +43,7 @@ async def running(
 
 
 async def _started(starting: asyncio.Future[asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
-    """Wait for a start. When that is cancelled, asyncio would kill the child alone: its own children go with it here."""
+    """Wait for a start. When that is cancelled asyncio kills the child alone; here its own children go with it."""
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
