@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from provider_servers.runtime.diagnostics import Diagnostics
 from provider_servers.runtime.places import Places
 from provider_servers.runtime.store import StoreLink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from provider_servers.runtime.describe import Provider
 
@@ -29,3 +30,15 @@ class Host:
         self.store = StoreLink()
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)
+        self._last_work: set[asyncio.Future[None]] = set()
+
+    async def see_through(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the last work of a call to its end, even if whoever waits for it here is cancelled once more."""
+        task = asyncio.ensure_future(work)
+        self._last_work.add(task)
+        task.add_done_callback(self._last_work.discard)
+        await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Wait until the last work of every call is done."""
+        await asyncio.gather(*self._last_work, return_exceptions=True)

@@ -115,8 +115,12 @@ class Run:
             raise
         finally:
             working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-            await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
+            await self._host.see_through(self._tidy(working))
+
+    async def _tidy(self, working: asyncio.Task[None]) -> None:
+        """Wait for the end of the work and remove what it left."""
+        await asyncio.gather(working, return_exceptions=True)
+        await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
 
     async def _next(self, working: asyncio.Task[None]) -> Any:
         """Give the next event, a sign of life after long silence, or None when the work has ended."""

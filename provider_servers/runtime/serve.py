@@ -80,6 +80,7 @@ class ProviderServer:
         joined = (one for one, task in zip(self._registrations, self._tasks, strict=False) if not task.done())
         await asyncio.gather(*(one.say_goodbye() for one in joined))
         await self._server.drain(grace)
+        await self._host.settle()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
