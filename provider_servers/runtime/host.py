@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from provider_servers.runtime.diagnostics import Diagnostics
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from provider_servers.runtime.describe import Provider
+
+
+SETTLE_SECONDS = 2.0
 
 
 class Host:
@@ -30,7 +34,21 @@ class Host:
         self.store = StoreLink()
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)
+        self._open_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._last_work: set[asyncio.Future[None]] = set()
+
+    def begin_call(self) -> None:
+        """Note that a call begins."""
+        self._open_calls += 1
+        self._idle.clear()
+
+    def end_call(self) -> None:
+        """Note that a call is tidied up."""
+        self._open_calls -= 1
+        if not self._open_calls:
+            self._idle.set()
 
     async def see_through(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the last work of a call to its end, even if whoever waits for it here is cancelled once more."""
@@ -40,5 +58,7 @@ class Host:
         await asyncio.shield(task)
 
     async def settle(self) -> None:
-        """Wait until the last work of every call is done."""
-        await asyncio.gather(*self._last_work, return_exceptions=True)
+        """Wait, for a moment, until the last work of every call is done."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._idle.wait()

@@ -100,6 +100,7 @@ class Run:
         """
         record = self._host.diagnostics.begin(self._header.request_id, self._call.log_lines)
         self._call.workdir.mkdir(mode=0o700)
+        self._host.begin_call()
         working = asyncio.create_task(self._work())
         try:
             while (payload := await self._next(working)) is not None:
@@ -119,8 +120,11 @@ class Run:
 
     async def _tidy(self, working: asyncio.Task[None]) -> None:
         """Wait for the end of the work and remove what it left."""
-        await asyncio.gather(working, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
+        try:
+            await asyncio.gather(working, return_exceptions=True)
+            await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
+        finally:
+            self._host.end_call()
 
     async def _next(self, working: asyncio.Task[None]) -> Any:
         """Give the next event, a sign of life after long silence, or None when the work has ended."""
