@@ -141,6 +141,19 @@ async def test_a_large_file_goes_in_and_out_with_flat_memory_and_only_once(mebib
     back.unlink()
 
 
+async def test_a_restart_of_a_process_is_counted(short_dir):
+    async with collecting() as (collector, endpoint):
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        async with mesh_running(short_dir, "ffmpeg", environment=environment) as running:
+            assert "automarket.child.restarts" not in collector.metrics
+            running.kill("provider_servers.runtime", "ffmpeg")
+            for _ in range(200):
+                if "automarket.child.restarts" in collector.metrics:
+                    break
+                await asyncio.sleep(0.05)
+    assert "automarket.child.restarts" in collector.metrics
+
+
 async def test_one_trace_runs_from_the_client_through_gateway_and_provider_to_the_cast(short_dir):
     require("ffmpeg", "pocketsphinx")
     script = (

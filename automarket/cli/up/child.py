@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from automarket.cli.up.logfile import LogFile
+from automarket.rpc import metrics
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -161,6 +162,7 @@ class Child:
             words = await asyncio.to_thread(self.log.tail)
             self._tell(ChildEvent(self.spec.name, state, process.pid, why, delay, words))
             await asyncio.sleep(delay)
+            metrics.child_restarts.add(1, {"child": self.spec.name})
 
     async def _spawn(self) -> Process:
         log = await asyncio.to_thread(self.log.open)

@@ -15,6 +15,7 @@ from automarket.cli.up.readiness import until_serving
 from automarket.cli.up.supervisor import Supervisor
 from automarket.client.mesh import connect
 from automarket.errors import UnavailableError
+from automarket.rpc import telemetry
 from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
 
 if TYPE_CHECKING:
@@ -144,9 +145,11 @@ async def supervised(layout: Layout, lock: int, report: Callable[[ChildEvent], N
     read_end, write_end = parent_pipe()
     environment = os.environ | {PARENT_VARIABLE: str(read_end)}
     surroundings = Surroundings(environment, layout.data_dir, layout.logs, (read_end, lock))
+    telemetry.configure("supervisor")
     try:
         async with Supervisor(surroundings, report) as supervisor:
             yield supervisor
     finally:
+        await asyncio.to_thread(telemetry.shutdown)
         os.close(write_end)
         os.close(read_end)
