@@ -28,8 +28,6 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", 16 * 1024),
-    # A port that is taken is an error, not a share of somebody else's calls.
-    ("grpc.so_reuseport", 0),
 )
 
 
@@ -42,6 +40,7 @@ class RpcServer:
         allow_network: whether addresses beyond this machine are allowed; there is no encryption yet.
         max_concurrent_calls: one call more is RESOURCE_EXHAUSTED; None is no bound.
         reflect: whether to serve reflection; a gateway forwards it instead.
+        share_port: whether processes may share the port; else one that is taken is an error.
     """
 
     def __init__(
@@ -52,12 +51,15 @@ class RpcServer:
         allow_network: bool = False,
         max_concurrent_calls: int | None = None,
         reflect: bool = True,
+        share_port: bool = False,
     ) -> None:
         self._addresses = addresses
         self._services = services
         self._allow_network = allow_network
         self.grpc = grpc.aio.server(
-            interceptors=[CallInterceptor()], options=_OPTIONS, maximum_concurrent_rpcs=max_concurrent_calls
+            interceptors=[CallInterceptor()],
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(share_port))),
+            maximum_concurrent_rpcs=max_concurrent_calls,
         )
         self._health = health.HealthServicer()
         health.add_to_server(self._health, self.grpc)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SERVICES = tuple(
     f"automarket.v1.{name}" for name in ("AssetService", "DiscoveryService", "MediaProviderService", "ModelService")
 )
-GRACE_SECONDS = 5.0
 
 
 def addresses(table: Table) -> set[str]:
@@ -39,6 +38,7 @@ def gateway(settings: ForwarderSettings) -> Callable[[asyncio.Event], Awaitable[
             SERVICES,
             allow_network=settings.insecure,
             max_concurrent_calls=settings.max_calls,
+            share_port=settings.reuse_port,
             reflect=False,
         )
         health = MeshHealth(server.set_serving)
@@ -55,7 +55,7 @@ def gateway(settings: ForwarderSettings) -> Callable[[asyncio.Event], Awaitable[
             server.grpc.add_generic_rpc_handlers((ForwardingHandler(feed, upstreams),))
             await server.start()
             await stop.wait()
-            await server.drain(GRACE_SECONDS)
+            await server.drain(settings.drain_seconds)
         await upstreams.close()
 
     return run

@@ -16,4 +16,6 @@ class ForwarderSettings(BaseSettings):
     listen: str = Field(default="127.0.0.1:50051", description="The public address: host:port or unix:/path")
     routes: str = Field(description="Where control pushes the routing table: unix:/path")
     insecure: bool = Field(default=False, description="Allow a public address beyond this machine")
+    reuse_port: bool = Field(default=False, description="Share the port with other workers")
+    drain_seconds: float = Field(default=30.0, ge=0, description="How long calls may go on when the process is to end")
     max_calls: int = Field(default=1000, ge=1, description="Calls under way at once; one more is RESOURCE_EXHAUSTED")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def shell(folder: Path, name: str, script: str) -> ChildSpec:
     """Give a child that runs a shell script; it takes work as soon as it has made the file NAME.ready."""
 
-    async def ready() -> None:
+    async def ready(pid: int) -> None:
         while not (folder / f"{name}.ready").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

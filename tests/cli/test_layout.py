@@ -15,7 +15,7 @@ import pytest
 from automarket.cli.up.layout import default_data_dir, lay_out
 from automarket.cli.up.lock import lock_data_dir
 from automarket.cli.up.logfile import LogFile
-from automarket.cli.up.port import claim_port, holder_of
+from automarket.cli.up.port import claim_port, held_port, holder_of, listens
 from automarket.errors import StateError
 from tests.support.mesh import free_port
 
@@ -139,6 +139,54 @@ async def test_whoever_keeps_a_port_is_named_with_its_command(family, host):
 
 def test_nobody_holds_a_free_port():
     assert holder_of(free_port()) is None
+
+
+def sharing_socket(port):
+    sharing = socket.socket()
+    sharing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sharing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sharing.bind(("127.0.0.1", port))
+    return sharing
+
+
+async def test_a_held_port_is_taken_to_others_and_shared_by_workers_that_alone_get_the_calls():
+    port = free_port()
+    with held_port("127.0.0.1", port):
+        with pytest.raises(StateError, match=f"port {port} is taken"):
+            await claim_port("127.0.0.1", port, patience=0.1)
+        with sharing_socket(port) as one, sharing_socket(port) as two:
+            one.listen()
+            two.listen()
+            with pytest.raises(StateError, match=f"port {port} is taken by process {os.getpid()}"):
+                await claim_port("127.0.0.1", port, patience=0.1)
+            for _ in range(100):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+    assert await claim_port("127.0.0.1", port) == port
+
+
+async def test_a_port_is_held_and_given_back_between_connections_that_are_still_closing():
+    with held_port("127.0.0.1", port := free_port()), sharing_socket(port) as worker:
+        worker.listen()
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _ = worker.accept()
+        server.close()  # this end closes first and stays in TIME_WAIT
+        assert client.recv(1) == b""
+        client.close()
+    assert await claim_port("127.0.0.1", port, patience=0.1) == port
+    with held_port("127.0.0.1", port), pytest.raises(StateError, match="is taken"):
+        await claim_port("127.0.0.1", port, patience=0.1)
+
+
+def test_who_listens_is_told_apart_from_who_has_only_bound():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        assert not listens(os.getpid(), port)
+        server.listen()
+        assert listens(os.getpid(), port)
+        assert not listens(os.getppid(), port)
 
 
 async def test_a_port_that_may_not_be_used_is_an_error_at_once():

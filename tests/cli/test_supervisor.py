@@ -77,6 +77,18 @@ async def test_starts_that_fail_in_a_row_become_rarer(tmp_path):
     assert [delay_after(failures) for failures in (0, 1, 2, 100)] == [0.1, 0.1, 0.2, 15]
 
 
+async def test_a_child_that_ends_in_order_is_started_again_at_once_however_often(tmp_path):
+    journal = Journal()
+    async with Supervisor(surroundings(tmp_path), journal) as supervisor:
+        await supervisor.start(
+            [shell(tmp_path, "one", "trap 'rm one.ready; exit 0' TERM; touch one.ready; while :; do sleep 0.01; done")]
+        )
+        for round_ in range(1, 6):
+            os.kill((await journal.until("one", ChildState.READY, round_)).pid, signal.SIGTERM)
+            ended = await journal.until("one", ChildState.ENDED, round_)
+            assert (ended.why, ended.delay) == ("exit code 0", pytest.approx(0.1))
+
+
 async def test_a_child_that_nothing_works_without_fails_the_start_with_its_last_words(tmp_path):
     async with Supervisor(surroundings(tmp_path), Journal()) as supervisor:
         with pytest.raises(StateError) as caught:
@@ -146,7 +158,7 @@ async def main():
     read, _ = parent_pipe()
     here = Path.cwd()
     surroundings = Surroundings(os.environ | {PARENT_VARIABLE: str(read)}, here, here, (read,))
-    async def ready():
+    async def ready(pid):
         while not (here / "ready").exists():
             await asyncio.sleep(0.01)
     async with Supervisor(surroundings, lambda event: print(event.pid, flush=True)) as supervisor:

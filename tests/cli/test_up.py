@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from automarket.cli.up.layout import Layout
+from automarket.cli.up.mesh import LocalMesh
+from automarket.cli.up.port import listens
+from automarket.errors import InvalidRequestError
 from tests.cli.conftest import AUTOMARKET, up
 from tests.support.mesh import processes, wait_until
 
@@ -70,6 +74,37 @@ def test_only_the_providers_that_were_asked_for_run_and_the_others_say_so(short_
         assert not providers["ffmpeg"]["instances"]
         assert providers["ffmpeg"]["availability"]["hint"] == "automarket up --provider ffmpeg"
         assert len(running.below()) == 4
+
+
+def test_several_workers_share_the_port_each_with_a_name_and_a_log_of_its_own(short_dir):
+    with up(short_dir, "--provider", "flite", "--workers", "3") as running:
+        names = ["gateway", "gateway-2", "gateway-3"]
+        assert running.ready["workers"] == names
+        assert {f"{name}.log" for name in names} <= {path.name for path in (short_dir / "logs").iterdir()}
+        port = int(running.address.rpartition(":")[2])
+        workers = [pid for pid in running.below() if listens(pid, port)]
+        assert len(workers) == 3
+        os.kill(workers[0], signal.SIGKILL)
+        ended = running.until("process", state="ended")
+        assert ended["pid"] == workers[0]
+        assert running.until("process", state="ready")["name"] == ended["name"]
+
+
+def test_a_port_that_workers_share_is_not_shared_with_a_second_mesh(short_dir):
+    with up(short_dir, "--provider", "flite", "--workers", "2") as running:
+        port = running.address.rpartition(":")[2]
+        result = start(short_dir / "second", "--port", port, "--workers", "2")
+        assert result.returncode == 6
+        assert f"port {port} is taken by process" in result.stderr
+        assert any(f"by process {pid} " in result.stderr for pid in running.below())
+
+
+def test_a_socket_file_is_not_for_several_workers(tmp_path):
+    layout = Layout(tmp_path, tmp_path)
+    with pytest.raises(InvalidRequestError, match="2 workers cannot share unix:/run/mesh.sock") as caught:
+        LocalMesh(layout, "unix:/run/mesh.sock", (), workers=2)
+    assert caught.value.hint == "listen on a port, or run one worker"
+    assert LocalMesh(layout, "unix:/run/mesh.sock", ()).workers == ["gateway"]
 
 
 def test_a_killed_provider_is_back_by_itself(mesh):

@@ -71,9 +71,13 @@ class RunningMesh:
             below |= more
         return {pid: command for pid, command in processes().items() if pid in below - {self.supervisor.pid}}
 
+    def pids_of(self, *words: str) -> list[int]:
+        """Give the children whose command lines have all the words."""
+        return [pid for pid, command in self.children().items() if all(word in command for word in words)]
+
     def pid_of(self, *words: str) -> int:
         """Give the one child whose command line has all the words."""
-        found = [pid for pid, command in self.children().items() if all(word in command for word in words)]
+        found = self.pids_of(*words)
         assert len(found) == 1, f"{words}: {found} in {self.children()}"
         return found[0]
 
@@ -106,7 +110,7 @@ def parent_of(pid: int) -> int:
 
 @asynccontextmanager
 async def mesh_running(
-    data_dir: Path, *providers: str, environment: Mapping[str, str] | None = None
+    data_dir: Path, *providers: str, workers: int = 1, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[RunningMesh]:
     """Start a mesh and wait until it serves; stop it at the end and check that no process is left."""
     port = free_port()
@@ -114,6 +118,7 @@ async def mesh_running(
     env = {**os.environ, "AUTOMARKET_ADDRESS": address, "AUTOMARKET_CACHE_DIR": str(data_dir / "cache")}
     env |= environment or {}
     only = [part for name in providers for part in ("--provider", name)]
+    only += ["--workers", str(workers)] if workers > 1 else []
     command = [sys.executable, "-m", "automarket", "up", "--port", str(port), "--data-dir", str(data_dir), *only]
     log = (data_dir / "up.log").open("wb")
     supervisor = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -33,17 +33,23 @@ class Announcer:
             self._screen.note("starting ...")
 
     def ready(
-        self, address: str, layout: Layout, providers: Sequence[ProviderInfo], models: Sequence[ModelInfo]
+        self,
+        address: str,
+        workers: Sequence[str],
+        layout: Layout,
+        providers: Sequence[ProviderInfo],
+        models: Sequence[ModelInfo],
     ) -> None:
         """Say what is there, and what cannot run here with what would mend it."""
         self._settled = True
         if self._screen.as_json:
             data_dir, logs = layout.data_dir, layout.logs
-            facts = {"address": address, "data_dir": data_dir, "logs": logs, "providers": providers, "models": models}
-            self._line("ready", **facts)
+            facts = {"address": address, "workers": workers, "data_dir": data_dir, "logs": logs}
+            self._line("ready", **facts, providers=providers, models=models)
             return
         say = self._screen.say
-        say(f"The mesh is up at {address}.", style="bold green")
+        shared = f", served by {len(workers)} workers" if len(workers) > 1 else ""
+        say(f"The mesh is up at {address}{shared}.", style="bold green")
         self._screen.table(
             ("provider", "models", "capabilities"), [_row(one, models) for one in providers if _runs(one)]
         )

@@ -33,12 +33,12 @@ class ChildSpec:
     Attributes:
         name: names the process and its log.
         command: program and arguments.
-        ready: waits until the process takes work.
+        ready: waits until the process, given by its pid, takes work.
     """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], Awaitable[None]]
+    ready: Callable[[int], Awaitable[None]]
 
 
 class ChildState(StrEnum):
@@ -156,7 +156,9 @@ class Child:
             why = how_it_ended(process)
             await self._reap(process)
             self._process = None
-            failures = 0 if ready and time.monotonic() - begin > STEADY_SECONDS else failures + 1
+            # Exit code 0 is an end in order: somebody asked for it, and it says nothing against the next start.
+            steady = process.returncode == 0 or time.monotonic() - begin > STEADY_SECONDS
+            failures = 0 if ready and steady else failures + 1
             delay = delay_after(failures)
             state = ChildState.ENDED if ready else ChildState.FAILED
             words = await asyncio.to_thread(self.log.tail)
@@ -186,7 +188,7 @@ class Child:
 
     async def _until_ready(self, process: Process) -> bool:
         """Wait until it takes work; False when it ended before, or took too long."""
-        ready = asyncio.ensure_future(self.spec.ready())
+        ready = asyncio.ensure_future(self.spec.ready(process.pid))
         ended = asyncio.create_task(process.wait())
         try:
             await asyncio.wait({ready, ended}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,18 @@ def up(
     provider: Annotated[
         list[str] | None, typer.Option("--provider", help="Start this provider only; again for more.")
     ] = None,
+    *,
+    workers: Annotated[
+        int, typer.Option(help="How many gateway processes share the port; one uses one core.", min=1, max=64)
+    ] = 1,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            help="How long calls under way may go on when the mesh stops.",
+            min=0,
+            envvar="AUTOMARKET_GATEWAY_DRAIN_SECONDS",
+        ),
+    ] = 30,
     json: Json = False,
 ) -> None:
     """Start a mesh on this machine and keep it running until Ctrl-C.
@@ -42,10 +55,16 @@ def up(
     Runs the asset store, the gateway and every provider that can run here. With --json it prints an object a line.
     """
     screen = terminal(as_json=json)
-    run(screen, _up(screen, port, data_dir, provider or []))
+    run(screen, _up(screen, port, data_dir, provider or [], _Gateway(workers, drain_seconds)))
 
 
-async def _up(screen: Terminal, port: int, data_dir: Path | None, names: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    workers: int
+    drain_seconds: float
+
+
+async def _up(screen: Terminal, port: int, data_dir: Path | None, names: Sequence[str], gateway: _Gateway) -> None:
     _check_installed()
     # These need the mesh extra.
     from automarket.cli.up.announce import Announcer
@@ -53,7 +72,7 @@ async def _up(screen: Terminal, port: int, data_dir: Path | None, names: Sequenc
     from automarket.cli.up.layout import default_data_dir, lay_out
     from automarket.cli.up.lock import lock_data_dir
     from automarket.cli.up.mesh import LocalMesh
-    from automarket.cli.up.port import claim_port
+    from automarket.cli.up.port import claim_port, held_port
 
     say = Announcer(screen)
     say.starting()
@@ -61,8 +80,12 @@ async def _up(screen: Terminal, port: int, data_dir: Path | None, names: Sequenc
     layout = lay_out(data_dir or default_data_dir())
     lock = await lock_data_dir(layout.lock_file, f"{HOST}:{port}")
     try:
-        address = f"{HOST}:{await claim_port(HOST, port)}"
-        await _keep(LocalMesh(layout, address, providers), layout, lock, say)
+        port = await claim_port(HOST, port)
+        mesh = LocalMesh(
+            layout, f"{HOST}:{port}", providers, workers=gateway.workers, drain_seconds=gateway.drain_seconds
+        )
+        with held_port(HOST, port) if gateway.workers > 1 else contextlib.nullcontext():
+            await _keep(mesh, layout, lock, say)
     finally:
         os.close(lock)
 
@@ -94,7 +117,7 @@ async def _keep(mesh: LocalMesh, layout: Layout, lock: int, say: Announcer) -> N
 async def _start(mesh: LocalMesh, supervisor: Supervisor, layout: Layout, say: Announcer) -> None:
     await mesh.start(supervisor)
     providers, models = await mesh.describe()
-    say.ready(mesh.address, layout, providers, models)
+    say.ready(mesh.address, mesh.workers, layout, providers, models)
 
 
 async def _before(stop: asyncio.Queue[int], work: Coroutine[Any, Any, None]) -> bool:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from automarket.cli.up.child import ChildSpec, ChildState, Surroundings
 from automarket.cli.up.known import write_known
-from automarket.cli.up.readiness import until_serving
+from automarket.cli.up.readiness import until_serving, until_sharing
 from automarket.cli.up.supervisor import Supervisor
 from automarket.client.mesh import connect
-from automarket.errors import UnavailableError
+from automarket.errors import InvalidRequestError, UnavailableError
 from automarket.rpc import telemetry
 from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
 
@@ -30,11 +30,17 @@ if TYPE_CHECKING:
 STORE, CONTROL, GATEWAY = "asset-store", "control", "gateway"
 REGISTER_SECONDS = 10.0
 GRACE_SECONDS = 8.0
+DRAIN_SECONDS = 30.0
 
 
 def child_of_provider(provider_id: str) -> str:
     """Give the name of a provider's process."""
     return f"provider-{provider_id}"
+
+
+def workers_named(count: int) -> list[str]:
+    """Give the names of the gateway's workers: gateway, gateway-2, gateway-3."""
+    return [GATEWAY, *(f"{GATEWAY}-{number}" for number in range(2, count + 1))]
 
 
 def server_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -49,12 +55,32 @@ class LocalMesh:
         layout: its folders.
         address: its public address.
         providers: the providers of this machine; the available ones are started.
+        workers: how many processes share the public port.
+        drain_seconds: how long calls under way may go on when the mesh stops.
+
+    Raises:
+        InvalidRequestError: several workers are to share what is no port.
     """
 
-    def __init__(self, layout: Layout, address: str, providers: Sequence[KnownProvider]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        address: str,
+        providers: Sequence[KnownProvider],
+        *,
+        workers: int = 1,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        if workers > 1 and address.startswith("unix:"):
+            raise InvalidRequestError(
+                f"{workers} workers cannot share {address}: the kernel spreads the connections of a port only",
+                hint="listen on a port, or run one worker",
+            )
         self.layout = layout
         self.address = address
         self.providers = providers
+        self.workers = workers_named(workers)
+        self._drain_seconds = drain_seconds
         self._started = [one for one in providers if one.available]
 
     async def start(self, supervisor: Supervisor) -> None:
@@ -68,7 +94,7 @@ class LocalMesh:
         providers = [self._provider(one) for one in self._started]
         starting = asyncio.create_task(supervisor.start(providers))
         try:
-            await supervisor.start_essential([self._gateway()])
+            await supervisor.start_essential([self._worker(name) for name in self.workers])
             events = await starting
         finally:
             starting.cancel()
@@ -77,9 +103,13 @@ class LocalMesh:
         await self._until_registered({one.id for one in self._started if child_of_provider(one.id) in ready})
 
     async def stop(self, supervisor: Supervisor, grace: float = GRACE_SECONDS) -> None:
-        """Stop all processes, the door first: calls under way may finish as long as what they need is there."""
+        """Stop all processes, the door first: calls under way may finish as long as what they need is there.
+
+        The workers end by themselves when the time to drain is over; `grace` is what comes on top, and for the others.
+        """
         providers = [child_of_provider(one.id) for one in self._started]
-        await supervisor.stop([[GATEWAY], providers, [CONTROL, STORE]], grace)
+        await supervisor.stop([self.workers], self._drain_seconds + grace)
+        await supervisor.stop([providers, [CONTROL, STORE]], grace)
 
     async def describe(self) -> tuple[list[ProviderInfo], list[ModelInfo]]:
         """Ask the mesh what it has."""
@@ -111,8 +141,16 @@ class LocalMesh:
             *("--known-providers", str(self.layout.known_providers)),
         )
 
-    def _gateway(self) -> ChildSpec:
-        return self._server(GATEWAY, self.address, "gateway.forwarder", "--routes", self.layout.socket("routes"))
+    def _worker(self, name: str) -> ChildSpec:
+        shared = len(self.workers) > 1
+        command = server_command(
+            "gateway.forwarder",
+            *("--listen", self.address),
+            *("--routes", self.layout.socket("routes")),
+            *("--drain-seconds", f"{self._drain_seconds:g}"),
+            *(["--reuse-port"] if shared else []),
+        )
+        return ChildSpec(name, command, partial(until_sharing if shared else until_serving, self.address))
 
     def _provider(self, provider: KnownProvider) -> ChildSpec:
         address = self.layout.provider_socket(provider.id)

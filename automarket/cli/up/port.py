@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from automarket.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 PATIENCE_SECONDS = 5.0
 _LISTENING = "0A"
@@ -55,9 +56,25 @@ def _bind(host: str, port: int) -> int:
         return probe.getsockname()[1]
 
 
+@contextlib.contextmanager
+def held_port(host: str, port: int) -> Generator[None]:
+    """Keep a port that processes of this user are to share.
+
+    Sharing (SO_REUSEPORT) is silent: a second mesh would get a part of the calls of the first. The socket here never
+    listens and so gets no calls; it only makes the port taken to whoever asks for it alone, as `claim_port` does, even
+    before the first worker listens and while all of them are down.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # What remains of a stranger's connections may be in the way for a minute; then the workers alone keep the port.
+        with contextlib.suppress(OSError):
+            holder.bind((host, port))
+        yield
+
+
 def _taken(port: int) -> StateError:
     holder = holder_of(port)
-    who = f"process {holder.pid} ({holder.command})" if holder else "a process of another user"
+    who = f"process {holder.pid} ({holder.command})" if holder else "a process that cannot be seen from here"
     stop = f"stop it (kill {holder.pid}), or " if holder else ""
     return StateError(
         f"port {port} is taken by {who}", hint=f"{stop}take another port: automarket up --port {port + 1}"
@@ -66,13 +83,22 @@ def _taken(port: int) -> StateError:
 
 def holder_of(port: int) -> Holder | None:
     """Find the process that listens on a TCP port; None when it cannot be seen."""
-    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    wanted = _sockets(port)
     if not wanted:
         return None
     for process in Path("/proc").glob("[0-9]*"):
         if _owns(process, wanted):
             return Holder(int(process.name), _command(process))
     return None
+
+
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process listens on a TCP port."""
+    return _owns(Path(f"/proc/{pid}"), _sockets(port))
+
+
+def _sockets(port: int) -> set[str]:
+    return {f"socket:[{inode}]" for inode in _listening_inodes(port)}
 
 
 def _listening_inodes(port: int) -> Iterator[str]:
