@@ -31,11 +31,16 @@ def test_the_check_sees_modules_at_all():
 def test_an_import_that_leaves_its_floor_is_named(tmp_path):
     write(tmp_path, "automarket/bad.py", "from gateway.control import registry\n")
     write(tmp_path, "gateway/relay/bad.py", "def f():\n    import grpc\n")
+    write(
+        tmp_path, "gateway/relay/good.py", "import asyncio\nimport hpack\nfrom automarket.errors import ModelUnknown\n"
+    )
     write(tmp_path, "provider_servers/one/bad.py", "import provider_servers.two\n")
     write(tmp_path, "asset_store/bad.py", "from automarket.cli import main\n")
     faults = "\n".join(floor_faults(modules(tmp_path)))
     for name in ("automarket.bad", "gateway.relay.bad", "provider_servers.one.bad", "asset_store.bad"):
         assert name in faults
+    assert "gateway.relay.bad imports grpc: it may import only the standard library and hpack, uvloop" in faults
+    assert "good" not in faults
 
 
 def test_a_circle_is_named_and_imports_for_types_or_inside_functions_make_none(tmp_path):

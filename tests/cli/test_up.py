@@ -101,7 +101,7 @@ def test_a_port_that_workers_share_is_not_shared_with_a_second_mesh(short_dir):
 
 def test_a_socket_file_is_not_for_several_workers(tmp_path):
     layout = Layout(tmp_path, tmp_path)
-    with pytest.raises(InvalidRequestError, match="2 workers cannot share unix:/run/mesh.sock") as caught:
+    with pytest.raises(InvalidRequestError, match=r"2 workers cannot share unix:/run/mesh\.sock") as caught:
         LocalMesh(layout, "unix:/run/mesh.sock", (), workers=2)
     assert caught.value.hint == "listen on a port, or run one worker"
     assert LocalMesh(layout, "unix:/run/mesh.sock", ()).workers == ["gateway"]
