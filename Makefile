@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench soak proto lock setup clean
+.PHONY: help demo test test-fast check bench bench-peers soak proto lock setup clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,12 @@ test-fast: setup ## The tests that take seconds
 check: setup ## Lint, types, contract, generated code, floors, docs links
 	tools/check.sh
 
-bench: setup ## Measure direct calls against calls through the gateway; writes docs/benchmarks.md
+bench: setup ## Measure direct calls against the gateway and a plain grpc.aio forwarder
 	$(PYTHON) -m bench
+
+bench-peers: setup ## The same against nginx, HAProxy and Envoy as well
+	@tools/bench_peers.sh
+	$(PYTHON) -m bench --proxies all
 
 soak: setup ## The long counts: faults, 2 GiB files, fuzzing
 	$(PYTEST) -m soak --timeout 3600

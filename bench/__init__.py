@@ -1,1 +1,4 @@
-"""Measurements: what the gateway costs against talking to a provider directly. `make bench` runs them."""
+"""Measurements: what the gateway costs, against direct calls and against other proxies.
+
+`make bench` and `make bench-peers` run them.
+"""

@@ -8,107 +8,89 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import grpc.aio
-from google.protobuf import timestamp_pb2
+import uvloop
 
-from automarket.v1 import (
-    capability_pb2,
-    endpoint_pb2,
-    media_pb2,
-    model_pb2,
-    model_service_pb2,
-    registry_service_pb2,
-    transform_pb2,
-)
+from automarket.rpc.streams import EOF
+from automarket.v1 import endpoint_pb2, model_pb2, registry_service_pb2
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceStub
+from bench import messages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable
 
-MODEL_ID = "bench-peer"
-CHUNK = bytes(1024 * 1024)
-TOKEN = "x" * 20
+OPTIONS = [("grpc.max_receive_message_length", -1)]
 
-
-def chunk_response() -> bytes:
-    """Give one output chunk of 1 MiB, serialised."""
-    event = transform_pb2.TransformEvent(output_chunk=transform_pb2.OutputChunk(data=CHUNK))
-    return model_service_pb2.TransformResponse(event=event).SerializeToString()
+CHUNK = messages.chunk_response()
+TOKEN = messages.token_response()
+FINISHED = messages.finished_response()
+MODEL = messages.get_model_response()
+STAMPS = messages.Stamps()
 
 
-def token_response() -> bytes:
-    """Give one text event of about 40 bytes, serialised."""
-    stamp = timestamp_pb2.Timestamp(seconds=1_700_000_000)
-    delta = transform_pb2.TextDelta(tokens=[TOKEN])
-    event = transform_pb2.TransformEvent(sequence=1000, event_time=stamp, text_delta=delta)
-    return model_service_pb2.TransformResponse(event=event).SerializeToString()
-
-
-def finished_response() -> bytes:
-    """Give the last event, serialised."""
-    event = transform_pb2.TransformEvent(finished=transform_pb2.Finished())
-    return model_service_pb2.TransformResponse(event=event).SerializeToString()
-
-
-def model() -> model_pb2.Model:
-    """Give the descriptor of the one model."""
-    return model_pb2.Model(
-        id=MODEL_ID,
-        name="Bench peer",
-        provider_id=MODEL_ID,
-        capabilities=[model_pb2.CapabilityRef(capability=capability_pb2.CAPABILITY_TEXT_TO_TEXT)],
-        inputs=[model_pb2.InputSlot(name="text", role=media_pb2.ROLE_TEXT)],
-        outputs=[model_pb2.OutputType(name="text", role=media_pb2.ROLE_TEXT, streamed=True)],
-        availability=model_pb2.Availability(available=True),
-    )
-
-
-async def transform(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-    """Read everything, then send as many chunks or tokens as the header's model options ask for."""
+async def transform(_: Any, context: Any) -> None:
+    """Read everything, then send as many chunks or tokens as the first message asks for."""
     await context.send_initial_metadata(())
-    header: transform_pb2.TransformHeader | None = None
-    async for raw in requests:
-        if header is None:
-            header = model_service_pb2.TransformRequest.FromString(raw).header
-    for name, response in (("chunks", chunk_response()), ("tokens", token_response())):
-        wanted = header.model_options.fields[name].number_value if header else 0
-        for _ in range(int(wanted)):
-            yield response
-    yield finished_response()
+    wanted = messages.wanted(await context.read())
+    while await context.read() is not EOF:
+        pass
+    write: Callable[[bytes], Awaitable[None]] = context.write
+    for _ in range(int(wanted.get("chunks", 0))):
+        await write(CHUNK)
+    count = int(wanted.get("tokens", 0))
+    if rate := wanted.get("rate"):
+        await _pace(write, count, 1 / rate)
+    else:
+        for _ in range(count):
+            await write(TOKEN)
+    await write(FINISHED)
+
+
+async def _pace(write: Callable[[bytes], Awaitable[None]], count: int, interval: float) -> None:
+    """Send stamped tokens evenly; streams begin at different moments, as they do in life."""
+    now = asyncio.get_running_loop().time
+    due = now() + random.random() * interval
+    for number in range(count):
+        if (early := due - now()) > 0:
+            await asyncio.sleep(early)
+        await write(STAMPS.write(number))
+        due += interval
 
 
 async def get_model(request: bytes, context: Any) -> bytes:  # noqa: ARG001 - gRPC's signature
     """Answer a unary call."""
-    return model_service_pb2.GetModelResponse(model=model()).SerializeToString()
+    return MODEL
 
 
 def registration(address: str) -> registry_service_pb2.RegisterRequest:
     """Give the first message to the registry."""
+    scope = endpoint_pb2.ENDPOINT_SCOPE_UNIX if address.startswith("unix:") else endpoint_pb2.ENDPOINT_SCOPE_HOST
     provider = model_pb2.Provider(
-        id=MODEL_ID,
+        id=messages.MODEL_ID,
         name="Bench peer",
         kind=model_pb2.PROVIDER_KIND_LOCAL,
         availability=model_pb2.Availability(available=True),
     )
     return registry_service_pb2.RegisterRequest(
         registration=registry_service_pb2.Registration(
-            instance_id=f"{MODEL_ID}-{uuid.uuid4().hex[:8]}",
+            instance_id=f"{messages.MODEL_ID}-{uuid.uuid4().hex[:8]}",
             generation=int(time.time() * 1000),
-            endpoints=[endpoint_pb2.Endpoint(scope=endpoint_pb2.ENDPOINT_SCOPE_UNIX, address=address)],
+            endpoints=[endpoint_pb2.Endpoint(scope=scope, address=address)],
             provider=provider,
-            models=[model()],
+            models=[messages.model()],
         )
     )
 
 
 async def serve(listen: str, registry: str) -> None:
     """Serve, and stay registered, until the process is ended."""
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+    server = grpc.aio.server(options=OPTIONS)
     handlers: dict[str, Any] = {
         "Transform": grpc.stream_stream_rpc_method_handler(cast("Any", transform)),
         "GetModel": grpc.unary_unary_rpc_method_handler(cast("Any", get_model)),
@@ -129,7 +111,7 @@ def main() -> None:
     parser.add_argument("--listen", required=True)
     parser.add_argument("--registry", required=True)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.listen, arguments.registry))
+    uvloop.run(serve(arguments.listen, arguments.registry))
 
 
 if __name__ == "__main__":
