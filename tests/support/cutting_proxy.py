@@ -11,19 +11,23 @@ class CuttingProxy:
     """Passes bytes between clients and a server; cuts everything once after so many bytes went to the server."""
 
     def __init__(self, target: str, cut_after: int) -> None:
+        self.target = target
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
         self._left = cut_after
         self._writers: set[asyncio.StreamWriter] = set()
         self.cuts = 0
         self.passed = 0
+        self.returned = 0
 
     async def _pass(self, reader, writer, *, counts: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-                if counts:
+                if not counts:
+                    self.returned += len(data)
+                else:
                     self.passed += len(data)
                     if not self.cuts and self.passed > self._left:
                         self.cut()

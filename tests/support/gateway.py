@@ -14,6 +14,8 @@ import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc.aio
+
 from automarket.errors import AutoMarketError
 from automarket.rpc.channel import errors_mapped, open_channel
 from automarket.rpc.streams import BidiCall
@@ -24,7 +26,9 @@ from gateway.control.__main__ import control
 from gateway.control.settings import ControlSettings
 from gateway.forwarder.__main__ import gateway
 from gateway.forwarder.settings import ForwarderSettings
-from tests.support.peer import Peer
+from tests.support.mesh import free_port
+from tests.support.peer import Peer, Registered
+from tests.support.raw_peer import GET_MODEL, WIDE, RawPeer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -100,15 +104,36 @@ async def _running(main):
         await asyncio.wait_for(task, 20)
 
 
-class Here:
-    """Control and the public port in this process, over real sockets."""
+async def until_listening(address, timeout=10.0):
+    """Wait until somebody listens at an address."""
+    begin = time.monotonic()
+    while True:
+        with contextlib.suppress(OSError):
+            if address.startswith("unix:"):
+                _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+            else:
+                _, writer = await asyncio.open_connection(*address.rsplit(":", 1))
+            writer.close()
+            return
+        if time.monotonic() - begin > timeout:
+            raise AssertionError(f"nobody listens at {address}")
+        await asyncio.sleep(0.01)
 
-    def __init__(self, folder: Path) -> None:
+
+class Here:
+    """Control and the public port in this process, over real sockets: Unix ones, or TCP at the port and its peers."""
+
+    def __init__(self, folder: Path, *, tcp: bool = False) -> None:
         self.folder = folder
+        self.tcp = tcp
         self.control = f"unix:{folder}/control.sock"
         self.routes = f"unix:{folder}/routes.sock"
-        self.public = f"unix:{folder}/public.sock"
+        self.public = self.address("public")
         self.notes: list[str] = []
+
+    def address(self, name: str) -> str:
+        """Give an address where nobody listens yet."""
+        return f"127.0.0.1:{free_port()}" if self.tcp else f"unix:{self.folder}/{name}.sock"
 
     @asynccontextmanager
     async def running_control(self, **settings):
@@ -127,26 +152,38 @@ class Here:
             self.running_control(**settings),
             _running(gateway(ForwarderSettings(listen=self.public, routes=self.routes))),
         ):
-            await until(lambda: Path(self.public.removeprefix("unix:")).exists(), what="the port serves")
+            await until_listening(self.public)
             async with open_channel(self.public) as channel:
                 yield channel
 
     def peer(self, provider_id="peer", instance_id="", **described) -> Peer:
         """Make a provider server that registers with control."""
         instance_id = instance_id or f"{provider_id}-1"
-        address = f"unix:{self.folder}/{instance_id}.sock"
+        return self._made(Peer, provider_id, instance_id, **described)
+
+    def raw_peer(self, provider_id="raw", instance_id="", address="", **described) -> RawPeer:
+        """Make a stock server that passes bytes and registers with control, at `address` if need be."""
+        return self._made(RawPeer, provider_id, instance_id or f"{provider_id}-1", address, **described)
+
+    def registered(self, address: str, provider_id="raw", **described) -> Registered:
+        """Register a server that runs at an address already."""
+        return Registered(address, self.control, provider_id=provider_id, **described)
+
+    def _made(self, kind, provider_id, instance_id, address="", **described):
         note = self.notes.append
-        return Peer(address, self.control, note, provider_id=provider_id, instance_id=instance_id, **described)
+        address = address or self.address(instance_id)
+        return kind(address, self.control, note, provider_id=provider_id, instance_id=instance_id, **described)
 
 
 class Processes:
     """Control, the public port and peers as processes that can be killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tcp: bool = False) -> None:
         self.folder = folder
+        self.tcp = tcp
         self.control = f"unix:{folder}/control.sock"
         self.routes = f"unix:{folder}/routes.sock"
-        self.public = f"unix:{folder}/public.sock"
+        self.public = self.address("public")
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_control(self, settle_seconds=5.0) -> None:
@@ -159,11 +196,22 @@ class Processes:
     def start_peer(self, provider_id: str, instance: str = "") -> str:
         """Start a provider server; give the name of its instance."""
         instance = instance or f"{provider_id}-1"
-        address = f"unix:{self.folder}/{instance}.sock"
-        arguments = ("--listen", address, "--registry", self.control, "--id", provider_id)
+        arguments = ("--listen", self.address(instance), "--registry", self.control, "--id", provider_id)
         notes = ("--instance", instance, "--notes", str(self.folder / f"{instance}.notes"))
         self._start(instance, "tests.support.peer", *arguments, *notes)
         return instance
+
+    def start_raw_peer(self, provider_id: str, instance: str = "", model: str = "words", *, replay_safe=False) -> str:
+        """Start a stock server that passes bytes; give the name of its instance."""
+        instance = instance or f"{provider_id}-1"
+        arguments = ["--listen", self.address(instance), "--registry", self.control, "--id", provider_id]
+        arguments += ["--instance", instance, "--model", model, "--notes", str(self.folder / f"{instance}.notes")]
+        self._start(instance, "tests.support.raw_peer", *arguments, *["--replay-safe"] * replay_safe)
+        return instance
+
+    def address(self, name: str) -> str:
+        """Give an address where nobody listens yet."""
+        return f"127.0.0.1:{free_port()}" if self.tcp else f"unix:{self.folder}/{name}.sock"
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -217,3 +265,27 @@ async def until_served(channel, timeout=15.0, **target) -> str:
             if time.monotonic() - begin > timeout:
                 raise
             await asyncio.sleep(0.02)
+
+
+def stock_channel(address, **options):
+    """Open a channel as anybody would, but for the size of metadata and of messages."""
+    return grpc.aio.insecure_channel(address, options=[*WIDE, ("grpc.use_local_subchannel_pool", 1)], **options)
+
+
+async def until_raw_served(channel, timeout=15.0, **target) -> str:
+    """Wait until a raw peer answers for a target; give its instance."""
+    call = channel.unary_unary(GET_MODEL)
+    begin = time.monotonic()
+    while True:
+        try:
+            return (await call(b"", metadata=asking("who", **target), timeout=5)).decode()
+        except grpc.aio.AioRpcError:
+            if time.monotonic() - begin > timeout:
+                raise
+            await asyncio.sleep(0.02)
+
+
+def asking(do="echo", *more, **target):
+    """Make the metadata of a call to a raw peer: what it is to do, and where it goes."""
+    target = target or {"model": "words"}
+    return (("do", do), *((f"automarket-{key}", value) for key, value in target.items()), *more)

@@ -63,7 +63,9 @@ def provider(provider_id="peer", **fields):
 
 
 def endpoint(address):
-    return endpoint_pb2.Endpoint(scope=endpoint_pb2.ENDPOINT_SCOPE_UNIX, address=address)
+    local = address.startswith("unix:")
+    scope = endpoint_pb2.ENDPOINT_SCOPE_UNIX if local else endpoint_pb2.ENDPOINT_SCOPE_HOST
+    return endpoint_pb2.Endpoint(scope=scope, address=address)
 
 
 def registration(provider_id="peer", address="unix:/nowhere.sock", models=None, instance_id="", **fields):
@@ -185,22 +187,16 @@ class PeerProvider(MediaProviderServiceServicer):
         return media_provider_service_pb2.GetDiagnosticsResponse(request_id=request.request_id, instance_id=self._name)
 
 
-class Peer:
-    """A provider server that runs and stays registered with one control."""
+class Registered:
+    """Stays registered with one control, for a server that somebody else runs."""
 
-    def __init__(self, address, registry, note, **described) -> None:
+    def __init__(self, address, registry, **described) -> None:
         self.registration = registration(address=address, **described)
-        name = self.registration.instance_id
         self._registry = registry
-        self.server = RpcServer([address], SERVICES)
-        self.provider = PeerProvider(name)
-        add_ModelServiceServicer_to_server(PeerModels(name, note), self.server.grpc)
-        add_MediaProviderServiceServicer_to_server(self.provider, self.server.grpc)
         self.updates: asyncio.Queue[registry_service_pb2.RegistrationUpdate] = asyncio.Queue()
         self.registered = asyncio.Event()
 
     async def __aenter__(self):
-        await self.server.start()
         self._task = asyncio.create_task(self._stay())
         await asyncio.wait_for(self.registered.wait(), 10)
         return self
@@ -209,7 +205,6 @@ class Peer:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await self.server.drain(0)
 
     async def _stay(self):
         while True:
@@ -230,6 +225,29 @@ class Peer:
     async def _update(self, call):
         while True:
             await call.write(registry_service_pb2.RegisterRequest(update=await self.updates.get()))
+
+
+class Peer(Registered):
+    """A provider server that runs and stays registered with one control."""
+
+    def __init__(self, address, registry, note, **described) -> None:
+        super().__init__(address, registry, **described)
+        self.server = self.make_server(address, self.registration.instance_id, note)
+
+    def make_server(self, address, name, note):
+        server = RpcServer([address], SERVICES)
+        self.provider = PeerProvider(name)
+        add_ModelServiceServicer_to_server(PeerModels(name, note), server.grpc)
+        add_MediaProviderServiceServicer_to_server(self.provider, server.grpc)
+        return server
+
+    async def __aenter__(self):
+        await self.server.start()
+        return await super().__aenter__()
+
+    async def __aexit__(self, *_):
+        await super().__aexit__(*_)
+        await self.server.drain(0)
 
 
 def main() -> int:
