@@ -65,7 +65,8 @@ class RawCalls(grpc.GenericRpcHandler):
     echo: each message back as it came. sink: reads all, answers with a tally. flood: `count` messages of `size` bytes.
     deaf: answers once and reads nothing until a call asks to `release` it, then as sink. hang: answers once, then
     nothing. wait: initial metadata, then nothing. time: the time left. status: ends with `code` and `message-bin`,
-    after `count` messages. reflect: gives every `x-` key back as initial metadata and as trailer. headers: the metadata it got. who: its name.
+    after `count` messages. reflect: gives every `x-` key back as initial metadata and as trailer. headers: answers
+    with the metadata it got. who: answers with its name.
     """
 
     def __init__(self, name: str, note: Callable[[str], None]) -> None:
