@@ -1,8 +1,12 @@
-"""Every provider that is installed keeps the contract."""
+"""Every provider that is installed keeps the contract: called directly, and through the public port of a mesh."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from functools import partial
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +14,42 @@ from gateway.control.validation import check as check_registration
 from provider_servers.runtime.installed import GROUP, load
 from provider_servers.runtime.testing import CHECKS, answers_in_one_message, serving, succeeds
 from tests.contract.samples import SAMPLES, SMALL
+from tests.contract.serving import serving_through
+from tests.support.gateway import Processes
 from tests.support.require import missing
 
 PROVIDERS = sorted(entry.name for entry in entry_points(group=GROUP))
+MANY = [pytest.mark.soak, pytest.mark.timeout(900)]
+WAYS = {"directly": 1, "through the gateway": 1, "through the gateway, again and again": 25}
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """Run control and the public port for all tests."""
+    folder = Path(tempfile.mkdtemp(prefix="am-"))
+    running = Processes(folder)
+    running.start_control(settle_seconds=0)
+    running.start_gateway()
+    yield running
+    running.close()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=[pytest.param(way, marks=MANY if rounds > 1 else []) for way, rounds in WAYS.items()])
+def way(request):
+    """Give how a provider is called."""
+    return request.param
+
+
+@pytest.fixture
+def serve(way, request):
+    """Give what serves a provider to a check."""
+    return serving if way == "directly" else partial(serving_through, request.getfixturevalue("mesh"))
+
+
+@pytest.fixture
+def rounds(way):
+    return range(WAYS[way])
 
 
 def made(name):
@@ -29,22 +66,24 @@ def test_the_suite_finds_the_providers():
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_a_provider_keeps_the_contract(check, name, media):
-    async with serving(made(name)) as served:
-        await check(served, SAMPLES[name](media)[0])
+async def test_a_provider_keeps_the_contract(check, name, media, serve, rounds):
+    async with serve(made(name)) as served:
+        for _ in rounds:
+            await check(served, SAMPLES[name](media)[0])
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_every_sample(name, media):
-    async with serving(made(name)) as served:
-        for sample in SAMPLES[name](media):
+async def test_a_provider_answers_every_sample(name, media, serve, rounds):
+    async with serve(made(name)) as served:
+        for sample in SAMPLES[name](media) * len(rounds):
             await succeeds(served, sample)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, media):
-    async with serving(made(name)) as served:
-        await answers_in_one_message(served, SMALL[name](media))
+async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, media, serve, rounds):
+    async with serve(made(name)) as served:
+        for _ in rounds:
+            await answers_in_one_message(served, SMALL[name](media))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
