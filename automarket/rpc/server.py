@@ -14,7 +14,7 @@ from automarket.errors import StateError
 from automarket.rpc import health
 from automarket.rpc.channel import KEEPALIVE_OPTIONS, MAX_MESSAGE_BYTES, is_local
 from automarket.rpc.interceptor import CallInterceptor
-from automarket.rpc.sockets import claimed
+from automarket.sockets import claimed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -165,7 +165,9 @@ def current_trace_id() -> str:
     return format(context.trace_id, "032x") if context.is_valid else ""
 
 
-def current_span_id() -> str:
-    """Give the current span as 16 hex digits, empty when there is none."""
+def current_ids() -> dict[str, str]:
+    """Give the current trace and span for a line of a log, nothing when there is none."""
     context = trace.get_current_span().get_span_context()
-    return format(context.span_id, "016x") if context.is_valid else ""
+    if not context.is_valid:
+        return {}
+    return {"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")}

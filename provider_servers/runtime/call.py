@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automarket.rpc.secrets import scrub
+from automarket.secrets import scrub
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from automarket.errors import AutoMarketError, CallCancelled, Code, DeadlineExceeded, InternalFault, RequestUnknown
-from automarket.rpc.secrets import scrub
 from automarket.rpc.telemetry import current_trace_id
+from automarket.secrets import scrub
 from automarket.v1 import media_provider_service_pb2 as pb
 
 if TYPE_CHECKING:

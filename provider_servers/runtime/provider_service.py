@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator
 
 from automarket.errors import ProviderUnknown, ServiceStartFailed, SettingInvalid, SettingUnknown
-from automarket.rpc.secrets import hide, is_secret_name
+from automarket.secrets import hide, is_secret_name
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
 from provider_servers.runtime.describe import ServiceState, ServiceStatus

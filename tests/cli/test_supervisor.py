@@ -143,7 +143,7 @@ import asyncio, os, sys
 from pathlib import Path
 from automarket.cli.up.child import ChildSpec, Surroundings
 from automarket.cli.up.supervisor import Supervisor
-from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
+from automarket.lifetime import PARENT_VARIABLE, parent_pipe
 
 CHILD = '''
 import asyncio

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
+from automarket.lifetime import PARENT_VARIABLE, parent_pipe
 
 # What the process does with its life is the first argument.
 CHILD = """
@@ -39,7 +39,7 @@ raise SystemExit(run_server("child", main))
 # A parent that starts the child with a pipe, says its pid, and waits to be killed.
 PARENT = """
 import os, subprocess, sys, time
-from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
+from automarket.lifetime import PARENT_VARIABLE, parent_pipe
 
 read, write = parent_pipe()
 env = os.environ | {PARENT_VARIABLE: str(read)}

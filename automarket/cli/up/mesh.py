@@ -15,8 +15,8 @@ from automarket.cli.up.readiness import until_serving, until_sharing
 from automarket.cli.up.supervisor import Supervisor
 from automarket.client.mesh import connect
 from automarket.errors import InvalidRequestError, UnavailableError
+from automarket.lifetime import PARENT_VARIABLE, parent_pipe
 from automarket.rpc import telemetry
-from automarket.rpc.process import PARENT_VARIABLE, parent_pipe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence

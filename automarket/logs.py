@@ -1,7 +1,7 @@
 """Structured logs on standard error: JSON lines, or plain lines on a terminal, each with its trace.
 
 Fields come through `extra=`: log.info("call", extra={"method": ..., "code": ...}). Secrets are hidden, see
-`automarket.rpc.secrets`.
+`automarket.secrets`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from automarket.rpc.secrets import hide_environment, scrub, scrubbed
-from automarket.rpc.telemetry import current_span_id, current_trace_id
+from automarket.secrets import hide_environment, scrub, scrubbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEVEL_VARIABLE = "AUTOMARKET_LOG_LEVEL"
 
@@ -31,11 +33,13 @@ class JsonFormatter(logging.Formatter):
 
     Args:
         service: the name of the process.
+        ids: gives the trace_id and span_id that a line belongs to, nothing where there is none.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, ids: Callable[[], dict[str, str]] = dict) -> None:
         super().__init__()
         self._service = service
+        self._ids = ids
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
@@ -48,8 +52,7 @@ class JsonFormatter(logging.Formatter):
             "message": scrub(record.getMessage()),
         }
         line |= {key: value for key, value in fields_of(record).items() if key not in line}
-        if trace_id := current_trace_id():
-            line |= {"trace_id": trace_id, "span_id": current_span_id()}
+        line |= self._ids()
         if record.exc_info:
             line["exception"] = scrub(self.formatException(record.exc_info))
         return json.dumps(line, default=_as_text, ensure_ascii=False)
@@ -60,22 +63,35 @@ def _as_text(value: object) -> str:
 
 
 class PlainFormatter(logging.Formatter):
-    """Writes a record as one line for people."""
+    """Writes a record as one line for people.
+
+    Args:
+        ids: gives the trace_id and span_id that a line belongs to, nothing where there is none.
+    """
+
+    def __init__(self, ids: Callable[[], dict[str, str]] = dict) -> None:
+        super().__init__()
+        self._ids = ids
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
         stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
         extra = " ".join(f"{key}={value}" for key, value in fields_of(record).items())
-        trace = f" trace={trace_id}" if (trace_id := current_trace_id()) else ""
+        trace = f" trace={ids['trace_id']}" if (ids := self._ids()) else ""
         line = f"{stamp} {record.levelname.lower():<7} {record.name}: {record.getMessage()} {extra}".rstrip() + trace
         return scrub(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
-def configure(service: str) -> None:
-    """Send all logs of this process to standard error, from the level in AUTOMARKET_LOG_LEVEL (default info)."""
+def configure(service: str, ids: Callable[[], dict[str, str]] = dict) -> None:
+    """Send all logs of this process to standard error, from the level in AUTOMARKET_LOG_LEVEL (default info).
+
+    Args:
+        service: the name of the process.
+        ids: gives the trace_id and span_id that a line belongs to, nothing where there is none.
+    """
     hide_environment()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainFormatter() if sys.stderr.isatty() else JsonFormatter(service))
+    handler.setFormatter(PlainFormatter(ids) if sys.stderr.isatty() else JsonFormatter(service, ids))
     level = os.environ.get(LEVEL_VARIABLE, "info").upper()
     logging.basicConfig(
         level=level if level in logging.getLevelNamesMapping() else "INFO", handlers=[handler], force=True

@@ -9,8 +9,9 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from automarket.rpc import secrets
-from automarket.rpc.logs import JsonFormatter, PlainFormatter
+from automarket import secrets
+from automarket.logs import JsonFormatter, PlainFormatter
+from automarket.rpc.telemetry import current_ids
 from tests.rpc.serving import asking, serving
 
 
@@ -21,7 +22,7 @@ def record(message="done", **extra):
 
 
 def line(made):
-    return json.loads(JsonFormatter("toy").format(made))
+    return json.loads(JsonFormatter("toy", current_ids).format(made))
 
 
 def test_a_line_has_time_level_service_logger_message_and_fields():
@@ -35,7 +36,7 @@ def test_a_line_names_its_trace_and_span():
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
     with trace.use_span(span):
         got = line(record())
-        assert f"{0xABC:032x}" in PlainFormatter().format(record())
+        assert f"{0xABC:032x}" in PlainFormatter(current_ids).format(record())
     assert (got["trace_id"], got["span_id"]) == (f"{0xABC:032x}", f"{0xDEF:016x}")
 
 
