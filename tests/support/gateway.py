@@ -235,10 +235,25 @@ class Processes:
         process.terminate()
         return process.wait(10)
 
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all processes that were started and not stopped."""
+        return tuple(self._running)
+
+    def is_over(self, name: str) -> bool:
+        """Tell whether a process has ended by itself."""
+        return self._running[name].poll() is not None
+
     def peak_mebibytes(self, name: str) -> float:
         """Give the most memory that a process has held, in MiB."""
+        return self._memory(name, "VmHWM")
+
+    def mebibytes(self, name: str) -> float:
+        """Give the memory that a process holds now, in MiB."""
+        return self._memory(name, "VmRSS")
+
+    def _memory(self, name: str, key: str) -> float:
         status = Path(f"/proc/{self._running[name].pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(key)) / 1024
 
     def notes(self, instance: str) -> list[tuple[float, str]]:
         """Give what a peer noted: the time since 1970, and the words."""

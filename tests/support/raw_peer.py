@@ -63,10 +63,10 @@ class RawCalls(grpc.GenericRpcHandler):
     """Answers every method of ModelService.
 
     echo: each message back as it came. sink: reads all, answers with a tally. flood: `count` messages of `size` bytes.
-    deaf: answers once and reads nothing until a call asks to `release` it, then as sink. hang: answers once, then
-    nothing. wait: initial metadata, then nothing. time: the time left. status: ends with `code` and `message-bin`,
-    after `count` messages. reflect: gives every `x-` key back as initial metadata and as trailer. headers: answers
-    with the metadata it got. who: answers with its name.
+    deaf: answers once and reads nothing until a call asks to `release` it, then as sink; `seize` undoes that. hang:
+    answers once, then nothing. wait: initial metadata, then nothing. time: the time left. status: ends with `code` and
+    `message-bin`, after `count` messages. reflect: gives every `x-` key back as initial metadata and as trailer.
+    headers: answers with the metadata it got. who: answers with its name.
     """
 
     def __init__(self, name: str, note: Callable[[str], None]) -> None:
@@ -149,6 +149,10 @@ class RawCalls(grpc.GenericRpcHandler):
     async def _release(self, requests, context, asked):
         self.released.set()
         yield b"released"
+
+    async def _seize(self, requests, context, asked):
+        self.released.clear()
+        yield b"seized"
 
     async def _hang(self, requests, context, asked):
         yield b"begun"
