@@ -14,39 +14,39 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import bed, rounds
+from bench import digest, memory, page, rounds
+from bench.bed import Transport, running
 from bench.cases import cases
 from bench.processes import ROOT, peak_mebibytes
-from bench.proxies import ALL, Missing
+from bench.proxies import ALL, PLAIN, RELAY, Missing
 from bench.results import Machine, Results
-from bench.tables import assets_table, case_table, ends_table, peaks_table
+from bench.rounds import Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.cases import Case
     from bench.proxies import Proxy
 
 LAST = ROOT / ".cache" / "bench.json"
+MEMORY, DIGEST = "memory", "digest"
+PARTS = (*(case.name for case in cases()), MEMORY, DIGEST)
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [proxy.name for proxy in ALL]
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--proxies", default="relay,plain", help=f"of {', '.join(names)}; or all: those installed")
-    parser.add_argument("--only", help=f"cases, of {', '.join(case.name for case in cases())}")
-    parser.add_argument("--tcp", action="store_true", help="TCP on loopback instead of Unix sockets")
+    parser.add_argument(
+        "--proxies",
+        default=f"{RELAY.name},{PLAIN.name}",
+        help=f"of {', '.join(proxy.name for proxy in ALL)}; or all: those that are installed",
+    )
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--front", choices=("tcp", "unix"), default="tcp", help="from the client to the proxies")
+    parser.add_argument("--back", choices=("tcp", "unix"), default="unix", help="from the proxies to the peer")
+    parser.add_argument("--large", action="store_true", help="memory with an asset of 8 GiB, too")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, measures nothing")
     parser.add_argument("--save", type=Path, default=LAST, help="where the samples go")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md")
     return parser.parse_args()
-
-
-def chosen_cases(only: str | None, *, quick: bool) -> list[Case]:
-    """Give the cases that were asked for."""
-    known = {case.name: case for case in cases(quick=quick)}
-    return [known[name] for name in only.split(",")] if only else list(known.values())
 
 
 def chosen_proxies(names: str) -> tuple[dict[Proxy, str], list[str]]:
@@ -68,19 +68,24 @@ def chosen_proxies(names: str) -> tuple[dict[Proxy, str], list[str]]:
     return found, missing
 
 
-def measure(chosen: Sequence[Case], proxies: dict[Proxy, str], missing: list[str], count: int, *, tcp: bool) -> Results:
-    """Run everything."""
-    with bed.running(list(proxies), tcp=tcp) as running:
-        samples = rounds.run(running, chosen, count, say)
-        peaks = {name: peak_mebibytes(process.pid) for name, process in running.proxies.items()}
+def measure(wanted: argparse.Namespace, proxies: dict[Proxy, str], missing: list[str]) -> Results:
+    """Run everything that is wanted."""
+    parts = wanted.only.split(",")
+    chosen = [case for case in cases(quick=wanted.quick) if case.name in parts]
+    transport = Transport(front_tcp=wanted.front == "tcp", back_tcp=wanted.back == "tcp")
     text = f"{os.cpu_count()} cores, Python {platform.python_version()}, grpcio {version('grpcio')}"
-    machine = Machine(
-        text=text,
-        transport="TCP on loopback" if tcp else "Unix sockets",
-        versions={proxy.name: release for proxy, release in proxies.items()},
-        missing=missing,
-    )
-    return Results(machine, count, samples, peaks)
+    versions = {proxy.name: release for proxy, release in proxies.items()}
+    results = Results(Machine(text, str(transport), versions, missing), wanted.rounds, wanted.quick, Samples())
+    if chosen or MEMORY in parts:
+        with running(list(proxies) if chosen else [], transport) as bed:
+            results.samples.by_case |= rounds.run(bed, chosen, wanted.rounds, say).by_case
+            results.peaks.update({name: peak_mebibytes(process.pid) for name, process in bed.proxies.items()})
+            if MEMORY in parts:
+                sizes = memory.QUICK if wanted.quick else memory.SIZES + (memory.LARGE if wanted.large else ())
+                results.assets.update(memory.measure(bed, sizes, say))
+    if DIGEST in parts:
+        results.digest.update(digest.measure(16 if wanted.quick else 256, wanted.rounds, say))
+    return results
 
 
 def say(text: str) -> None:
@@ -89,8 +94,11 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Measure, print the tables, save the samples."""
+    """Measure, print the tables, save the samples, and write the page when that is wanted."""
     wanted = arguments()
+    if unknown := set(wanted.only.split(",")) - set(PARTS):
+        say(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        return 2
     try:
         proxies, missing = chosen_proxies(wanted.proxies)
     except Missing as fault:
@@ -98,14 +106,11 @@ def main() -> int:
         return 2
     for text in missing:
         say(text)
-    chosen = chosen_cases(wanted.only, quick=wanted.quick)
-    results = measure(chosen, proxies, missing, wanted.rounds, tcp=wanted.tcp)
-    for case in chosen:
-        print(f"\n{case.title}\n\n{case_table(results, case)}")
-    print(f"\n{ends_table(results, chosen)}\n\n{peaks_table(results)}")
-    if results.assets:
-        print(f"\n{assets_table(results)}")
+    results = measure(wanted, proxies, missing)
     results.save(wanted.save)
+    print(page.text(results))
+    if wanted.page:
+        page.write(results)
     return 0
 
 

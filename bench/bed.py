@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.processes import ROOT, Process, free_port, python
+from bench.client_process import Client
+from bench.processes import Process, free_port, python
 from bench.proxies import Where
 
 if TYPE_CHECKING:
@@ -22,37 +20,22 @@ if TYPE_CHECKING:
 DIRECT = "direct"
 
 
-class Client:
-    """The client process."""
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """Over what the calls go: TCP on loopback, or Unix sockets.
 
-    def __init__(self) -> None:
-        pipe = subprocess.PIPE
-        command = [sys.executable, "-m", "bench.client"]
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
+    Attributes:
+        front_tcp: from the client to a proxy; direct calls to the peer go the same way.
+        back_tcp: from a proxy to the peer.
+    """
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-        return self._process.pid
+    front_tcp: bool = True
+    back_tcp: bool = False
 
-    def call(self, case: str, address: str, **sizes: float) -> dict[str, float]:
-        """Have a case's calls made; give what came out.
-
-        Raises:
-            RuntimeError: a call failed.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"case": case, "address": address, **sizes}) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline() or '{"error": "the client is gone"}')
-        if "error" in answer:
-            raise RuntimeError(f"{case} at {address}: {answer['error']}")
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=10)
+    def __str__(self) -> str:
+        """Say it in words."""
+        front, back = ("TCP" if tcp else "a Unix socket" for tcp in (self.front_tcp, self.back_tcp))
+        return f"the client comes over {front}, the proxies reach the peer over {back}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,57 +43,54 @@ class Bed:
     """What runs.
 
     Attributes:
+        folder: for sockets, configurations and what the processes write.
+        transport: over what the calls go.
         client: makes the calls.
         peer: answers them.
+        upstream: where proxies reach the peer.
+        routes: where the routing table is pushed.
         addresses: where to call, by the proxy's name, and by "direct".
         proxies: the proxies' processes, by name.
     """
 
+    folder: Path
+    transport: Transport
     client: Client
     peer: Process
+    upstream: str
+    routes: str
     addresses: dict[str, str]
-    proxies: dict[str, Process]
+    proxies: dict[str, Process] = field(default_factory=dict[str, Process])
 
-
-class Addresses:
-    """Makes addresses up: Unix sockets in a folder, or TCP ports on loopback."""
-
-    def __init__(self, folder: Path, *, tcp: bool) -> None:
-        self._folder = folder
-        self._tcp = tcp
-
-    def unix(self, name: str) -> str:
-        """Give a Unix socket."""
-        return f"unix:{self._folder}/{name}.sock"
-
-    def next(self, name: str) -> str:
-        """Give an address of the chosen kind."""
-        return f"127.0.0.1:{free_port()}" if self._tcp else self.unix(name)
+    def start(self, stack: contextlib.ExitStack, proxy: Proxy, name: str) -> None:
+        """Start a proxy under a name and wait until calls get through it; it is stopped with the stack."""
+        folder = self.folder / name
+        folder.mkdir()
+        address = make_address(folder, "front", tcp=self.transport.front_tcp)
+        command = proxy.command(Where(address, self.upstream, self.routes, folder))
+        self.proxies[name] = start(stack, command, address, folder)
+        self.addresses[name] = address
+        self.client.call("ready", address)
 
 
 @contextlib.contextmanager
-def running(proxies: Sequence[Proxy], *, tcp: bool = False) -> Generator[Bed]:
+def running(proxies: Sequence[Proxy], transport: Transport) -> Generator[Bed]:
     """Start everything and wait until calls get through everywhere; stop everything at the end."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="am-bench-")))
-        addresses = Addresses(folder, tcp=tcp)
-        control, routes = addresses.unix("control"), addresses.unix("routes")
-        peer = addresses.next("peer")
+        control, routes = f"unix:{folder}/control.sock", f"unix:{folder}/routes.sock"
         start(stack, python("gateway.control", "--listen", control, "--routes", routes), control, folder)
-        peer_process = start(stack, python("bench.peer", "--listen", peer, "--registry", control), peer, folder)
-        places = {DIRECT: peer}
-        processes: dict[str, Process] = {}
-        for proxy in proxies:
-            places[proxy.name] = addresses.next(proxy.name)
-            own = folder / proxy.name
-            own.mkdir()
-            command = proxy.command(Where(places[proxy.name], peer, routes, own))
-            processes[proxy.name] = start(stack, command, places[proxy.name], own)
+        direct = make_address(folder, "direct", tcp=transport.front_tcp)
+        upstream = make_address(folder, "peer", tcp=transport.back_tcp)
+        command = python("bench.peer", "--listen", upstream, "--listen", direct, "--registry", control)
+        peer = start(stack, command, upstream, folder)
         client = Client()
         stack.callback(client.close)
-        for place in places.values():
-            client.call("ready", place)
-        yield Bed(client, peer_process, places, processes)
+        client.call("ready", direct)
+        bed = Bed(folder, transport, client, peer, upstream, routes, {DIRECT: direct})
+        for proxy in proxies:
+            bed.start(stack, proxy, proxy.name)
+        yield bed
 
 
 def start(stack: contextlib.ExitStack, command: list[str], address: str, folder: Path) -> Process:
@@ -119,3 +99,8 @@ def start(stack: contextlib.ExitStack, command: list[str], address: str, folder:
     stack.callback(process.stop)
     process.wait_for(address)
     return process
+
+
+def make_address(folder: Path, name: str, *, tcp: bool) -> str:
+    """Make an address up: a free TCP port on loopback, or a Unix socket in the folder."""
+    return f"127.0.0.1:{free_port()}" if tcp else f"unix:{folder}/{name}.sock"

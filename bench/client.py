@@ -19,7 +19,7 @@ import grpc.aio
 import uvloop
 
 from automarket.rpc.streams import EOF
-from bench import messages
+from bench import inputs, messages
 from bench.messages import METADATA
 
 if TYPE_CHECKING:
@@ -126,6 +126,16 @@ class Load:
         times.sort()
         return {"value": _percentile(times, 50), "p99": _percentile(times, 99), "work": count}
 
+    async def by_digest(self, address: str, digest: str, *, read: bool) -> Result:
+        """Give a provider an input by its digest; the value is seconds."""
+        begin = self._channel(address).stream_stream(messages.TRANSFORM)
+        return {"value": await inputs.by_digest(begin, digest, read=read)}
+
+    async def as_chunks(self, address: str, path: str, *, read: bool) -> Result:
+        """Send a provider a file; the value is seconds."""
+        begin = self._channel(address).stream_stream(messages.TRANSFORM)
+        return {"value": await inputs.as_chunks(begin, path, read=read)}
+
     def _channel(self, address: str, number: int = 0) -> Any:
         key = address, number
         if key not in self._channels:
@@ -189,6 +199,8 @@ async def serve() -> None:
         "flat-out": load.flat_out,
         "paced": load.paced,
         "unary": load.unary,
+        "by-digest": load.by_digest,
+        "as-chunks": load.as_chunks,
     }
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -23,7 +23,7 @@ from automarket.v1.registry_service_pb2_grpc import RegistryServiceStub
 from bench import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 OPTIONS = [("grpc.max_receive_message_length", -1)]
 
@@ -88,19 +88,20 @@ def registration(address: str) -> registry_service_pb2.RegisterRequest:
     )
 
 
-async def serve(listen: str, registry: str) -> None:
-    """Serve, and stay registered, until the process is ended."""
+async def serve(listen: Sequence[str], registry: str) -> None:
+    """Serve, and stay registered under the first address, until the process is ended."""
     server = grpc.aio.server(options=OPTIONS)
     handlers: dict[str, Any] = {
         "Transform": grpc.stream_stream_rpc_method_handler(cast("Any", transform)),
         "GetModel": grpc.unary_unary_rpc_method_handler(cast("Any", get_model)),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("automarket.v1.ModelService", handlers),))
-    server.add_insecure_port(listen)
+    for address in listen:
+        server.add_insecure_port(address)
     await server.start()
     async with grpc.aio.insecure_channel(registry) as channel:
         call = RegistryServiceStub(channel).Register()
-        await call.write(registration(listen))
+        await call.write(registration(listen[0]))
         await call.read()
         await server.wait_for_termination()
 
@@ -108,7 +109,7 @@ async def serve(listen: str, registry: str) -> None:
 def main() -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--listen", required=True)
+    parser.add_argument("--listen", required=True, action="append", help="unix:/path or host:port; may be repeated")
     parser.add_argument("--registry", required=True)
     arguments = parser.parse_args()
     uvloop.run(serve(arguments.listen, arguments.registry))

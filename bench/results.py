@@ -18,7 +18,7 @@ class Machine:
 
     Attributes:
         text: one sentence.
-        transport: "Unix sockets" or "TCP on loopback".
+        transport: over what the calls went, in words.
         versions: of the proxies, by name.
         missing: what is not installed, and how to install it.
     """
@@ -36,6 +36,7 @@ class Results:
     Attributes:
         machine: where it was measured.
         rounds: how many rounds counted.
+        quick: the sizes were small: nothing was measured.
         samples: of all cases.
         peaks: most memory of each proxy's processes in MiB.
         assets: most memory of a fresh gateway process in MiB, by the size in MiB of what was streamed through it.
@@ -44,6 +45,7 @@ class Results:
 
     machine: Machine
     rounds: int
+    quick: bool
     samples: Samples
     peaks: dict[str, float] = field(default_factory=dict[str, float])
     assets: dict[int, float] = field(default_factory=dict[int, float])

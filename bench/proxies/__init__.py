@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.proxies import envoy, haproxy, nginx, ours
+from bench.proxies import envoy, haproxy, nginx
+from bench.proxies.ours import PLAIN, RELAY
 from bench.proxies.proxy import Missing, Proxy, Where
 
-__all__ = ["ALL", "OWN", "Missing", "Proxy", "Where"]
+__all__ = ["ALL", "PLAIN", "RELAY", "Missing", "Proxy", "Where"]
 
-OWN = (ours.RELAY, ours.PLAIN)
-ALL = (*OWN, nginx.NGINX, haproxy.HAPROXY, envoy.ENVOY)
+ALL = (RELAY, PLAIN, nginx.NGINX, haproxy.HAPROXY, envoy.ENVOY)

@@ -1,0 +1,52 @@
+"""Writing the results into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from bench.cases import cases
+from bench.processes import ROOT
+from bench.tables import TITLES, assets_table, case_table, ends_table, peaks_table, table
+from bench.targets import targets_table
+
+if TYPE_CHECKING:
+    from bench.results import Results
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def text(results: Results) -> str:
+    """Give everything that a run measured as Markdown."""
+    measured = [case for case in cases(quick=results.quick) if results.samples.ways(case.name)]
+    parts = [_head(results)]
+    if len(measured) == len(cases()) and not results.quick:
+        parts.append(targets_table(results))
+    parts += [f"### {case.title}\n\n{case_table(results, case)}" for case in measured]
+    if measured:
+        parts.append(f"### How busy the two ends are\n\n{ends_table(results, measured)}")
+    if results.assets:
+        parts.append(f"### Memory\n\n{assets_table(results)}\n\n{peaks_table(results)}")
+    if results.digest:
+        parts.append(f"### An input by digest\n\n{_digest_table(results)}")
+    return "\n\n".join(parts)
+
+
+def write(results: Results) -> None:
+    """Put the text between the page's marks."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{text(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _head(results: Results) -> str:
+    machine = results.machine
+    versions = ", ".join(f"{TITLES[name]} {release}" for name, release in machine.versions.items())
+    lines = [f"{results.rounds} rounds on {machine.text}; {machine.transport}.", f"{versions}."]
+    return "\n".join([*lines, *(f"**Not measured: {missing}.**" for missing in machine.missing)])
+
+
+def _digest_table(results: Results) -> str:
+    rows = [[way, f"{statistics.median(seconds) * 1000:,.1f} ms"] for way, seconds in results.digest.items()]
+    return table(["256 MiB for a provider, the whole call", "p50"], rows)
