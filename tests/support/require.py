@@ -8,10 +8,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-_COMMANDS = {"ffmpeg": "ffmpeg", "ffprobe": "ffprobe", "flite": "flite", "node": "node", "docker": "docker"}
+_COMMANDS = {
+    **{name: name for name in ("ffmpeg", "ffprobe", "flite", "node", "docker", "curl", "nghttp", "h2load")},
+    "envoy": ".cache/bench-envoy/bin/envoy",
+}
+_ROOT = Path(__file__).resolve().parent.parent.parent
 _MODULES = {"pocketsphinx": "pocketsphinx", "espeakng-loader": "espeakng_loader"}
 
 
@@ -19,7 +24,13 @@ def present(part: str) -> bool:
     """Tell whether `part` is on this machine."""
     if part in _MODULES:
         return importlib.util.find_spec(_MODULES[part]) is not None
-    return shutil.which(_COMMANDS[part]) is not None
+    return command(part) is not None
+
+
+def command(part: str) -> str | None:
+    """Give the path of a program, which `make setup` may have put into a folder of its own; None when it is missing."""
+    name = _COMMANDS[part]
+    return shutil.which(str(_ROOT / name) if "/" in name else name)
 
 
 def require(*parts: str) -> None:
