@@ -40,28 +40,32 @@ class Attacked(Processes):
 
     def __init__(self, folder: Path, limits: Mapping[str, float] | None = None) -> None:
         super().__init__(folder)
-        self.address = f"127.0.0.1:{free_port()}"
+        self.public = f"127.0.0.1:{free_port()}"
         self._limits = {
             f"AUTOMARKET_GATEWAY_LIMIT_{name.upper()}": str(value) for name, value in (limits or {}).items()
         }
         self.load: NormalLoad | None = None
 
     def start(self) -> None:
+        self.start_quietly()
+        self.start_load()
+
+    def start_quietly(self) -> None:
+        """Start everything but the load."""
         self.start_control(0)
         self.start_gateway()
         for name in PROVIDERS:
             self.start_peer(name)
         self._await_providers()
-        self.start_load()
 
     def start_load(self) -> None:
-        self.load = NormalLoad(self.address, list(PROVIDERS), str(ROOT))
+        self.load = NormalLoad(self.public, list(PROVIDERS), str(ROOT))
         self.load.wait(16)
         assert not self.load.lost, self.load.lost
 
     def start_gateway(self) -> None:
         with (self.folder / "gateway.log").open("ab") as log:
-            command = [sys.executable, "-P", "-m", "gateway.relay", "--listen", self.address, "--routes", self.routes]
+            command = [sys.executable, "-P", "-m", "gateway.relay", "--listen", self.public, "--routes", self.routes]
             environment = {**os.environ, **self._limits, "PYTHONPATH": str(ROOT)}
             self._running["gateway"] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
 
@@ -75,7 +79,7 @@ class Attacked(Processes):
             "        for name in sys.argv[2:]: await until_served(channel, 30, provider=name)\n"
             "asyncio.run(main())"
         )
-        command = [sys.executable, "-c", program, self.address, *PROVIDERS]
+        command = [sys.executable, "-c", program, self.public, *PROVIDERS]
         subprocess.run(command, cwd=ROOT, check=True, timeout=60)
 
     @property
@@ -87,14 +91,8 @@ class Attacked(Processes):
         fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
-    def resident_mebibytes(self) -> float:
-        return int((self._proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
-
     def descriptors(self) -> int:
         return len(list((self._proc / "fd").iterdir()))
-
-    def is_alive(self) -> bool:
-        return self._running["gateway"].poll() is None
 
     @asynccontextmanager
     async def unharmed(self, calls: int = 16):
@@ -106,7 +104,7 @@ class Attacked(Processes):
         lost = len(load.lost)
         yield
         await asyncio.to_thread(load.wait, calls)
-        assert self.is_alive(), "the gateway has ended"
+        assert not self.is_over("gateway"), "the gateway has ended"
         assert load.lost[lost:] == []
         assert self.peak_mebibytes("gateway") < MOST_MEBIBYTES
 

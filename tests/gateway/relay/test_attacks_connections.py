@@ -26,7 +26,7 @@ NOT_HTTP2 = {
 
 @pytest.mark.parametrize("sent", NOT_HTTP2.values(), ids=NOT_HTTP2)
 async def test_what_is_no_http2_is_hung_up_on_at_once(unharmed, sent):
-    async with raw_client(unharmed.address, sent, preface=b"") as client:
+    async with raw_client(unharmed.public, sent, preface=b"") as client:
         await client.gone(2)
 
 
@@ -35,7 +35,7 @@ async def test_what_is_no_http2_is_hung_up_on_at_once(unharmed, sent):
     [b"GET / HTTP/1.1", b"POST /automarket.v1.ModelService/Transform HTTP/1.1", b"GET / HTTP/1.0", b"PUT /x HTTP/1.1"],
 )
 async def test_an_http_1_request_gets_an_answer_that_a_person_can_read(unharmed, request_line):
-    async with raw_client(unharmed.address, request_line + b"\r\nhost: mesh\r\n\r\n", preface=b"") as client:
+    async with raw_client(unharmed.public, request_line + b"\r\nhost: mesh\r\n\r\n", preface=b"") as client:
         await client.gone(2)
         head, _, body = bytes(client.raw).partition(b"\r\n\r\n")
         status, *lines = head.split(b"\r\n")
@@ -48,24 +48,24 @@ async def test_an_upgrade_to_h2c_is_not_taken(unharmed):
     """HTTP/2 by upgrade is obsolete: no gRPC client asks for it."""
     upgrade = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: \r\n"
     asked = b"GET / HTTP/1.1\r\nhost: mesh\r\n" + upgrade + b"\r\n"
-    async with raw_client(unharmed.address, asked, preface=b"") as client:
+    async with raw_client(unharmed.public, asked, preface=b"") as client:
         await client.gone(2)
         assert bytes(client.raw).startswith(b"HTTP/1.1 4")
 
 
 async def test_a_first_frame_that_is_not_settings_ends_the_connection(unharmed):
-    async with raw_client(unharmed.address, h2.ping(), settle=False) as client:
+    async with raw_client(unharmed.public, h2.ping(), settle=False) as client:
         assert await client.judged() == Verdict("goaway", h2.PROTOCOL_ERROR)
 
 
 async def test_settings_that_only_acknowledge_do_not_count_as_the_first(unharmed):
-    async with raw_client(unharmed.address, h2.frame(h2.SETTINGS, h2.ACK, 0), settle=False) as client:
+    async with raw_client(unharmed.public, h2.frame(h2.SETTINGS, h2.ACK, 0), settle=False) as client:
         await client.send(h2.ping())
         assert await client.judged() == Verdict("goaway", h2.PROTOCOL_ERROR)
 
 
 async def test_a_preface_that_comes_byte_by_byte_is_a_preface(unharmed):
-    async with raw_client(unharmed.address, preface=b"") as client:
+    async with raw_client(unharmed.public, preface=b"") as client:
         for byte in h2.PREFACE + h2.settings():
             await client.send(bytes((byte,)))
             await asyncio.sleep(0)
@@ -76,11 +76,11 @@ async def test_a_client_that_goes_at_any_point_of_its_request_leaves_nothing(unh
     whole = h2.PREFACE + h2.settings() + h2.headers(1, h2.block(h2.request())) + h2.data(1, opening("echo"), end=True)
     before = unharmed.descriptors()
     for size in range(0, len(whole), 7):
-        _, writer = await asyncio.open_connection(*unharmed.address.rsplit(":", 1))
+        _, writer = await asyncio.open_connection(*unharmed.public.rsplit(":", 1))
         writer.write(whole[:size])
         await writer.drain()
         writer.transport.abort()
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.sync()
     # Connections to providers are kept for a while, 32 for each.
     await until(lambda: unharmed.descriptors() < before + 70, 10, "descriptors are given back")
@@ -90,10 +90,10 @@ async def test_a_connection_more_than_the_limit_is_turned_away_and_the_rest_go_o
     clients = []
     try:
         for _ in range(1000):
-            reader, writer = await asyncio.open_connection(*unharmed.address.rsplit(":", 1))
+            reader, writer = await asyncio.open_connection(*unharmed.public.rsplit(":", 1))
             writer.write(h2.PREFACE + h2.settings())
             clients.append((reader, writer))
-        async with raw_client(unharmed.address, settle=False) as above:
+        async with raw_client(unharmed.public, settle=False) as above:
             await above.gone(5)
             verdict = above.verdict()
             assert verdict in (Verdict("closed"), Verdict("goaway", h2.ENHANCE_YOUR_CALM))
@@ -104,7 +104,7 @@ async def test_a_connection_more_than_the_limit_is_turned_away_and_the_rest_go_o
             writer.close()
     async with asyncio.timeout(10):
         while True:  # the places are free again as soon as the gateway has noticed
-            async with raw_client(unharmed.address, settle=False) as client:
+            async with raw_client(unharmed.public, settle=False) as client:
                 stream_id = await client.call(h2.request(), opening("echo"), end=True)
                 if await client.judged(stream_id) == Verdict("status", 0):
                     break

@@ -73,7 +73,7 @@ COMPRESSED = {"compressed without an encoding"}
 
 async def _answer(unharmed, sent: bytes, encoding: bytes):
     extra = [(b"grpc-encoding", encoding)] if encoding else []
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         pieces = [sent[at : at + 16384] for at in range(0, min(len(sent), 48 * 1024), 16384)]
         stream_id = await client.call(h2.request(h2.MODELS + "Transform", *extra))
         for number, piece in enumerate(pieces, 1):
@@ -113,14 +113,14 @@ async def test_a_first_message_that_is_none_is_refused(unharmed, name):
     ids=["nothing", "a byte", "half a prefix", "an unknown flag", "a message of nothing", "half a message"],
 )
 async def test_a_request_that_ends_before_its_target_is_refused(unharmed, sent):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(), sent, end=True)
         last, _ = await client.answered(stream_id)
         assert last.get(b"grpc-status") == b"%d" % Code.INVALID_ARGUMENT
 
 
 async def test_a_target_is_found_in_a_first_message_that_comes_byte_by_byte(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request())
         await client.send(b"".join(h2.data(stream_id, bytes((byte,))) for byte in opening("echo")))
         await client.send(h2.data(stream_id, b"", end=True))
@@ -128,7 +128,7 @@ async def test_a_target_is_found_in_a_first_message_that_comes_byte_by_byte(unha
 
 
 async def test_a_target_is_found_in_a_compressed_message(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         sent = h2.message(gzip.compress(HEADER), compressed=True)
         fields = h2.request(h2.MODELS + "Transform", (b"grpc-encoding", b"gzip"))
         stream_id = await client.call(fields, sent, end=True)
@@ -136,7 +136,7 @@ async def test_a_target_is_found_in_a_compressed_message(unharmed):
 
 
 async def test_a_method_that_is_not_public_is_unimplemented(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         for path in ("/automarket.v1.RegistryService/Register", "/automarket.v1.ModelService", "/", "*", "/a/b/c"):
             stream_id = await client.call(h2.request(path), opening("echo"), end=True)
             assert await client.judged(stream_id) == Verdict("status", Code.UNIMPLEMENTED), path
@@ -151,7 +151,7 @@ async def test_what_only_the_gateway_may_say_does_not_reach_a_provider(unharmed)
         (b"automarket-identity-groups", b"forged"),
         (b"authorization", b"Bearer forged"),
     )
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(fields, opening("echo"), end=True)
         _, received = await client.answered(stream_id)
         assert b"near-1" in received
@@ -161,7 +161,7 @@ async def test_what_only_the_gateway_may_say_does_not_reach_a_provider(unharmed)
 @pytest.mark.parametrize("content_type", [b"text/html", b"application/json", b"application/grpc-web", b""])
 async def test_what_is_no_grpc_is_answered_in_http(unharmed, content_type):
     fields = [pair for pair in h2.request() if pair[0] != b"content-type"]
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call([*fields, (b"content-type", content_type)], opening("echo"), end=True)
         await client.until(lambda: client.block_of(stream_id), what="an answer")
         assert client.block_of(stream_id).get(b":status") == b"415"
@@ -170,7 +170,7 @@ async def test_what_is_no_grpc_is_answered_in_http(unharmed, content_type):
 @pytest.mark.parametrize("method", [b"GET", b"PUT", b"CONNECT", b"OPTIONS"])
 async def test_what_is_no_post_is_refused(unharmed, method):
     fields = [(b":method", method), *h2.request()[1:]]
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(fields, end=True)
         verdict = await client.judged(stream_id)
         assert verdict.kind in ("reset", "status")

@@ -36,7 +36,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("frame", FLOODS.values(), ids=FLOODS)
 async def test_a_flood_of_control_or_empty_frames_ends_its_connection(unharmed, frame):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(OPEN, h2.data(1, opening("hang")))
         for _ in range(100):
             if not await client.send(frame * 100):
@@ -45,7 +45,7 @@ async def test_a_flood_of_control_or_empty_frames_ends_its_connection(unharmed, 
 
 
 async def test_a_flood_of_pings_whose_answers_are_not_read_ends_its_connection(unharmed):
-    _reader, writer = await asyncio.open_connection(*unharmed.address.rsplit(":", 1), limit=1024)
+    _reader, writer = await asyncio.open_connection(*unharmed.public.rsplit(":", 1), limit=1024)
     writer.write(h2.PREFACE + h2.settings() + h2.ping() * 100_000)
     try:
         async with asyncio.timeout(10):
@@ -58,7 +58,7 @@ async def test_a_flood_of_pings_whose_answers_are_not_read_ends_its_connection(u
 
 
 async def test_a_thousand_control_frames_are_no_flood(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(h2.ping() * 900)
         await client.sync()
         assert client.verdict() is None
@@ -85,7 +85,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("made", REQUESTS.values(), ids=REQUESTS)
 async def test_rapid_resets_end_their_connection(unharmed, made):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await _resetting(client, made)
         assert await client.judged(None) == CALM
 
@@ -93,7 +93,7 @@ async def test_rapid_resets_end_their_connection(unharmed, made):
 async def test_rapid_resets_over_many_connections_cost_other_callers_nothing(unharmed):
     """What grpc.aio servers cannot bear: resets on one connection cancel calls of others."""
     for _ in range(5):
-        async with raw_client(unharmed.address) as client:
+        async with raw_client(unharmed.public) as client:
             for _ in range(90):
                 stream_id = client.next_id()
                 await client.send(h2.headers(stream_id, REQUEST), h2.data(stream_id, opening("hang")))
@@ -104,7 +104,7 @@ async def test_rapid_resets_over_many_connections_cost_other_callers_nothing(unh
 
 async def test_streams_that_the_gateway_is_made_to_reset_count_like_those_that_the_client_resets(unharmed):
     """The same attack with the roles changed: each request is followed by a fault, so that the gateway resets it."""
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         for _ in range(1500):
             stream_id = client.next_id()
             request = h2.headers(stream_id, REQUEST) + h2.data(stream_id, opening("hang"))
@@ -114,7 +114,7 @@ async def test_streams_that_the_gateway_is_made_to_reset_count_like_those_that_t
 
 
 async def test_continuations_without_end_stop_early(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(h2.headers(1, REQUEST, end_headers=False))
         piece = h2.frame(h2.CONTINUATION, 0, 1, h2.literal(b"x", b"y" * 1000) * 16)
         for _ in range(1000):
@@ -125,14 +125,14 @@ async def test_continuations_without_end_stop_early(unharmed):
 
 @pytest.mark.parametrize("piece", [b"", b"\x00"], ids=["empty", "one byte long"])
 async def test_tiny_continuations_without_end_stop_early(unharmed, piece):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(h2.headers(1, REQUEST, end_headers=False))
         await client.send(h2.frame(h2.CONTINUATION, 0, 1, piece) * 10000)
         assert await client.judged(None) == CALM
 
 
 async def test_header_blocks_of_nothing_are_reset_and_end_their_connection_in_numbers(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         for _ in range(1500):
             if not await client.send(h2.headers(client.next_id(), b"")):
                 break
@@ -140,7 +140,7 @@ async def test_header_blocks_of_nothing_are_reset_and_end_their_connection_in_nu
 
 
 async def test_streams_above_the_limit_end_their_connection_in_numbers(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         for _ in range(3000):
             if not await client.send(h2.headers(client.next_id(), REQUEST)):
                 break
@@ -156,7 +156,7 @@ async def _fill(client, streams: int) -> list[int]:
 
 
 async def test_window_updates_of_one_byte_in_great_numbers_cost_nobody_else_a_call(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         ids = await _fill(client, 900)
         for round_number in range(100):
             update = h2.window_update(0, 1) + h2.window_update(ids[round_number], 1)
@@ -176,7 +176,7 @@ async def _blocked(client, streams: int) -> None:
 
 async def test_settings_of_thousands_of_values_with_many_streams_open_do_not_stop_the_gateway(unharmed):
     """One frame of 16 KiB changes every stream's window 2,730 times if all values are taken at their word."""
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await _fill(client, 900)
         values = b"".join(struct.pack("!HI", h2.INITIAL_WINDOW_SIZE, number % 2) for number in range(2730))
         before = unharmed.processor_seconds()
@@ -188,7 +188,7 @@ async def test_settings_of_thousands_of_values_with_many_streams_open_do_not_sto
 
 
 async def test_window_updates_of_a_connection_whose_streams_are_all_shut_do_not_stop_the_gateway(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await _blocked(client, 300)
         before = unharmed.processor_seconds()
         begin = time.monotonic()
@@ -201,8 +201,8 @@ async def test_window_updates_of_a_connection_whose_streams_are_all_shut_do_not_
 
 async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_little_memory(unharmed):
     """A frame of one byte costs whoever keeps it far more than one byte."""
-    resident = unharmed.resident_mebibytes()
-    async with raw_client(unharmed.address) as client:
+    resident = unharmed.mebibytes("gateway")
+    async with raw_client(unharmed.public) as client:
         ids = [await client.call(h2.request(), opening("hang")) for _ in range(20)]
         for stream_id in ids:
             await client.until(lambda stream_id=stream_id: client.received.get(stream_id), what="the first answer")
@@ -212,13 +212,13 @@ async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_littl
                     break
         if not client.is_closed:
             await client.sync()
-        assert unharmed.resident_mebibytes() - resident < 40
+        assert unharmed.mebibytes("gateway") - resident < 40
 
 
 async def test_the_gateway_is_idle_again_after_all_of_this_and_holds_nothing_of_it(attacked):
     await asyncio.to_thread(attacked.load.wait, 8)
     with_load = attacked.descriptors()
-    async with raw_client(attacked.address) as client:
+    async with raw_client(attacked.public) as client:
         await client.send(OPEN, h2.data(1, opening("hang")))
         await client.sync()
     attacked.load.stop()

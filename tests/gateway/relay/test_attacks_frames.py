@@ -101,14 +101,14 @@ CONNECTION_FAULTS = {
 
 @pytest.mark.parametrize("fault", CONNECTION_FAULTS.values(), ids=CONNECTION_FAULTS)
 async def test_a_fault_of_the_connection_ends_it_with_the_code_that_names_it(unharmed, fault):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(fault.sent)
         assert await client.judged(1) == Verdict("goaway", fault.code)
 
 
 @pytest.mark.parametrize("kind", [h2.DATA, h2.HEADERS])
 async def test_a_padded_frame_without_room_for_the_length_of_its_padding_ends_the_connection(unharmed, kind):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(OPEN, h2.frame(kind, h2.PADDED | h2.END_HEADERS, 1))
         verdict = await client.judged(1)
         assert verdict in (Verdict("goaway", PROTOCOL), Verdict("goaway", FRAME_SIZE))
@@ -130,7 +130,7 @@ STREAM_FAULTS = {
 
 @pytest.mark.parametrize("fault", STREAM_FAULTS.values(), ids=STREAM_FAULTS)
 async def test_a_fault_of_a_stream_ends_that_stream_alone(unharmed, fault):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(fault.sent)
         assert await client.judged(1) == Verdict("reset", fault.code)
         client.next_id()
@@ -140,7 +140,7 @@ async def test_a_fault_of_a_stream_ends_that_stream_alone(unharmed, fault):
 
 
 async def test_a_fault_that_comes_after_the_provider_took_the_call_ends_it_there_too(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(), opening("hang"), end=True)
         await client.until(lambda: client.received.get(stream_id), what="the first answer")
         await client.send(h2.data(stream_id, b"x" * 10))
@@ -151,7 +151,7 @@ async def test_a_fault_that_comes_after_the_provider_took_the_call_ends_it_there
 
 async def test_data_beyond_the_window_of_a_stream_ends_the_stream(unharmed):
     """A header whose message never ends holds its stream's window shut."""
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(h2.MODELS + "Transform", (b"automarket-provider", b"nobody")))
         del stream_id
         waiting = await client.call(h2.request(), h2.message(bytes(200_000))[:5])
@@ -161,7 +161,7 @@ async def test_data_beyond_the_window_of_a_stream_ends_the_stream(unharmed):
 
 
 async def test_streams_above_the_limit_are_refused_and_the_others_go_on(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         first = [client.next_id() for _ in range(1000)]
         for stream_id in first:
             client.write(h2.headers(stream_id, REQUEST))
@@ -176,7 +176,7 @@ async def test_streams_above_the_limit_are_refused_and_the_others_go_on(unharmed
 
 @pytest.mark.parametrize("stream_id", [2**31 - 1, 2**31 + 1, 2**32 - 1])
 async def test_the_reserved_bit_and_the_highest_stream_are_no_fault(unharmed, stream_id):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(h2.headers(stream_id, h2.block(h2.request())), h2.data(stream_id, opening("echo"), end=True))
         last, _ = await client.answered(stream_id & 0x7FFFFFFF)
         assert last.get(b"grpc-status") == b"0"

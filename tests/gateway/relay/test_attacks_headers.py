@@ -64,7 +64,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("fields", MALFORMED.values(), ids=MALFORMED)
 async def test_a_malformed_request_is_reset_and_never_reaches_a_provider(unharmed, fields):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(fields, opening("echo"), end=True)
         assert await client.judged(stream_id) == Verdict("reset", h2.PROTOCOL_ERROR)
         await _still_serves(client)
@@ -78,7 +78,7 @@ async def _still_serves(client) -> None:
 
 async def test_a_length_that_is_right_is_accepted(unharmed):
     first = opening("echo")
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         fields = [*PLAIN, (b"content-length", str(len(first)).encode())]
         stream_id = await client.call(fields, first, end=True)
         last, _ = await client.answered(stream_id)
@@ -87,7 +87,7 @@ async def test_a_length_that_is_right_is_accepted(unharmed):
 
 async def test_a_length_is_kept_by_frames_that_follow_the_first_message_too(unharmed):
     first = opening("echo")
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         fields = [*PLAIN, (b"content-length", str(len(first) + 5).encode())]
         stream_id = await client.call(fields, first)
         await client.until(lambda: client.received.get(stream_id), what="the first answer")
@@ -133,13 +133,13 @@ UNREADABLE = {
 @TABLES
 @pytest.mark.parametrize("block", UNREADABLE.values(), ids=UNREADABLE)
 async def test_a_block_that_cannot_be_read_ends_the_connection(unharmed, block, polite):
-    async with raw_client(unharmed.address, settle=polite, polite=polite) as client:
+    async with raw_client(unharmed.public, settle=polite, polite=polite) as client:
         await client.send(h2.headers(1, h2.block(PLAIN) + block if block[0] != 0x3F else block))
         assert await client.judged(1) == Verdict("goaway", h2.COMPRESSION_ERROR)
 
 
 async def test_a_reference_to_the_dynamic_table_that_was_given_up_ends_the_connection(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         kept = b"\x40\x05x-foo\x03bar"
         await client.send(h2.headers(1, h2.block(PLAIN) + kept + b"\xbe"))
         assert await client.judged(1) == Verdict("goaway", h2.COMPRESSION_ERROR)
@@ -147,7 +147,7 @@ async def test_a_reference_to_the_dynamic_table_that_was_given_up_ends_the_conne
 
 async def test_the_dynamic_table_is_there_until_it_was_given_up(unharmed):
     encoder = hpack.Encoder()
-    async with raw_client(unharmed.address, settle=False, polite=False) as client:
+    async with raw_client(unharmed.public, settle=False, polite=False) as client:
         for _ in range(3):
             stream_id = client.next_id()
             block = encoder.encode([*PLAIN, (b"x-known", b"as before")])
@@ -172,7 +172,7 @@ LARGE = {
 @pytest.mark.parametrize("block", LARGE.values(), ids=LARGE)
 async def test_a_header_list_above_16_kib_is_refused(unharmed, block, polite):
     """With a dynamic table what was not read might have been in it: then the connection is over."""
-    async with raw_client(unharmed.address, settle=polite, polite=polite) as client:
+    async with raw_client(unharmed.public, settle=polite, polite=polite) as client:
         whole = h2.block(PLAIN) + block
         pieces = [whole[at : at + 16384] for at in range(0, len(whole), 16384)]
         stream_id = client.next_id()
@@ -190,14 +190,14 @@ async def test_a_header_list_above_16_kib_is_refused(unharmed, block, polite):
 
 async def test_a_field_kept_in_the_table_and_repeated_ten_thousand_times_is_refused(unharmed):
     """A bomb: 14 KB of references stand for 40 MB of fields."""
-    async with raw_client(unharmed.address, settle=False, polite=False) as client:
+    async with raw_client(unharmed.public, settle=False, polite=False) as client:
         kept = b"\x40" + h2.integer(1, 7) + b"x" + h2.integer(4000, 7) + b"y" * 4000
         await client.send(h2.headers(1, h2.block(PLAIN) + kept + b"\xbe" * 10000))
         assert await client.judged(1) == Verdict("goaway", h2.ENHANCE_YOUR_CALM)
 
 
 async def test_a_block_in_eight_continuations_is_read(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = client.next_id()
         whole = h2.block(PLAIN)
         pieces = [whole[at : at + 20] for at in range(0, 160, 20)] + [whole[160:]]
@@ -214,7 +214,7 @@ async def test_a_block_in_eight_continuations_is_read(unharmed):
 
 @pytest.mark.parametrize("piece", [b"", b"\x00\x01x\x01y"], ids=["of nothing", "of a field"])
 async def test_a_block_in_nine_continuations_ends_the_connection(unharmed, piece):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await client.send(
             h2.headers(1, h2.block(PLAIN), end_headers=False),
             h2.frame(h2.CONTINUATION, 0, 1, piece) * 8,
@@ -240,7 +240,7 @@ BAD_TIMEOUTS = [
 
 @pytest.mark.parametrize("value", BAD_TIMEOUTS)
 async def test_a_time_out_that_is_none_is_refused_with_a_status(unharmed, value):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call([*PLAIN, (b"grpc-timeout", value)], opening("echo"), end=True)
         verdict = await client.judged(stream_id)
         assert verdict in (Verdict("status", Code.INVALID_ARGUMENT), Verdict("status", Code.INTERNAL))
@@ -249,7 +249,7 @@ async def test_a_time_out_that_is_none_is_refused_with_a_status(unharmed, value)
 
 @pytest.mark.parametrize("value", [b"99999999H", b"99999999M", b"99999999S", b"99999999m", b"99999999u", b"99999999n"])
 async def test_the_largest_time_outs_of_every_unit_are_accepted(unharmed, value):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call([*PLAIN, (b"grpc-timeout", value)], opening("echo"), end=True)
         verdict = await client.judged(stream_id)
         is_short = value.endswith(b"n")  # 0.1 s may be too little on a busy machine
@@ -258,6 +258,6 @@ async def test_the_largest_time_outs_of_every_unit_are_accepted(unharmed, value)
 
 @pytest.mark.parametrize("value", [b"0S", b"1n", b"1u", b"1m"])
 async def test_a_time_out_that_has_passed_already_is_answered_as_such(unharmed, value):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call([*PLAIN, (b"grpc-timeout", value)], opening("wait"))
         assert await client.judged(stream_id) == Verdict("status", Code.DEADLINE_EXCEEDED)

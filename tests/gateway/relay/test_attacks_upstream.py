@@ -42,7 +42,7 @@ async def hostile(gateway, act: Callable[[h2.RawEnd], Awaitable[None]], *first: 
         await call.write(registry_service_pb2.RegisterRequest(registration=described))
         assert await call.read() is not grpc.aio.EOF
         try:
-            async with open_channel(gateway.address) as public:
+            async with open_channel(gateway.public) as public:
                 yield name, server, public
         finally:
             call.cancel()

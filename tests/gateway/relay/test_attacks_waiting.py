@@ -35,7 +35,7 @@ BEGINNINGS = {
 @pytest.mark.parametrize("sent", BEGINNINGS.values(), ids=BEGINNINGS)
 async def test_a_connection_without_a_first_request_is_closed_in_time(unharmed, sent):
     begin = time.monotonic()
-    async with raw_client(unharmed.address, sent, preface=b"") as client:
+    async with raw_client(unharmed.public, sent, preface=b"") as client:
         await client.gone(LIMITS["first_headers_seconds"] + SLACK)
     assert time.monotonic() - begin > LIMITS["first_headers_seconds"] - 0.2
 
@@ -50,19 +50,19 @@ async def _drip(client, whole: bytes, seconds: float) -> None:
 
 
 async def test_a_first_request_that_comes_byte_by_byte_is_given_up_in_time(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await _drip(client, h2.headers(1, h2.block(h2.request())), 10)
         await client.gone(SLACK)
 
 
 async def test_pings_do_not_stand_for_a_first_request(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         await _drip(client, h2.ping() * 10, 10)
         await client.gone(SLACK)
 
 
 async def test_a_connection_whose_calls_are_over_is_closed_in_time_and_in_order(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(), opening("echo"), end=True)
         await client.answered(stream_id)
         await client.gone(LIMITS["idle_seconds"] + SLACK)
@@ -74,7 +74,7 @@ async def test_a_connection_whose_calls_are_over_is_closed_in_time_and_in_order(
     "payload", [b"", b"\0", b"\0\0\0\0\x0a", opening()[:20]], ids=["nothing", "a byte", "a prefix", "half a target"]
 )
 async def test_half_a_first_message_and_silence_is_answered_in_time(unharmed, payload):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(), *([payload] if payload else []))
         verdict = await client.judged(stream_id, LIMITS["first_message_seconds"] + SLACK)
         assert verdict.kind == "status"
@@ -84,7 +84,7 @@ async def test_half_a_first_message_and_silence_is_answered_in_time(unharmed, pa
 
 
 async def test_a_first_message_that_comes_byte_by_byte_is_answered_in_time(unharmed):
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request())
         dripped = b"".join(h2.data(stream_id, bytes((byte,))) for byte in opening())
         await _drip(client, dripped, 8)
@@ -93,7 +93,7 @@ async def test_a_first_message_that_comes_byte_by_byte_is_answered_in_time(unhar
 
 async def test_a_unary_call_whose_message_never_ends_is_ended(unharmed):
     """grpc.aio alone would wait for ever."""
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         whole = opening("echo")
         unfinished = whole[:1] + (len(whole) + 1000).to_bytes(4, "big") + whole[5:]
         stream_id = await client.call(h2.request(h2.MODELS + "GetModel"), unfinished)
@@ -103,8 +103,8 @@ async def test_a_unary_call_whose_message_never_ends_is_ended(unharmed):
 
 async def test_a_reader_that_takes_nothing_is_given_up_in_time_with_little_memory(unharmed):
     """It asks for 4 MiB on each of 16 streams, and never reads its socket."""
-    resident = unharmed.resident_mebibytes()
-    reader, writer = await asyncio.open_connection(*unharmed.address.rsplit(":", 1), limit=1024)
+    resident = unharmed.mebibytes("gateway")
+    reader, writer = await asyncio.open_connection(*unharmed.public.rsplit(":", 1), limit=1024)
     reader._transport.pause_reading()
     first = h2.PREFACE + h2.settings((h2.INITIAL_WINDOW_SIZE, 2**31 - 1)) + h2.window_update(0, 2**31 - 1 - 65535)
     piece = h2.message(_chunk(60_000))
@@ -121,7 +121,7 @@ async def test_a_reader_that_takes_nothing_is_given_up_in_time_with_little_memor
                     await writer.drain()
     finally:
         writer.close()
-    assert unharmed.resident_mebibytes() - resident < 40
+    assert unharmed.mebibytes("gateway") - resident < 40
 
 
 IDS = range(1, 33, 2)
@@ -135,7 +135,7 @@ def _chunk(size: int) -> bytes:
 
 async def test_a_client_that_gives_no_window_is_given_up_in_time(unharmed):
     """It reads, and never allows a byte of its answers."""
-    async with raw_client(unharmed.address, h2.settings((h2.INITIAL_WINDOW_SIZE, 0))) as client:
+    async with raw_client(unharmed.public, h2.settings((h2.INITIAL_WINDOW_SIZE, 0))) as client:
         stream_id = await client.call(h2.request(), opening("echo"), end=True)
         verdict = await client.judged(stream_id, LIMITS["stalled_reader_seconds"] + SLACK + 2)
         assert verdict.kind in ("reset", "goaway", "closed")
@@ -144,7 +144,7 @@ async def test_a_client_that_gives_no_window_is_given_up_in_time(unharmed):
 
 async def test_a_call_with_nothing_to_say_for_a_while_is_left_alone(unharmed):
     """A provider may work for a long time: silence after the whole request is no fault of the client."""
-    async with raw_client(unharmed.address) as client:
+    async with raw_client(unharmed.public) as client:
         stream_id = await client.call(h2.request(), opening("wait"), end=True)
         await client.until(lambda: client.block_of(stream_id), what="the initial metadata")
         await asyncio.sleep(LIMITS["idle_seconds"] + 2)  # nothing may happen for so long
