@@ -15,6 +15,8 @@ from tests.support.gateway import asking, stock_channel, until
 from tests.support.raw_peer import DETAILS, GENERATE, GET_MODEL, TRANSFORM, piece, tally_of
 from tests.support.require import require
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 25
 MIB = 1024 * 1024
 

@@ -16,6 +16,8 @@ from tests.support.foreign import one_peer
 from tests.support.gateway import asking
 from tests.support.raw_peer import GENERATE, GET_MODEL, TRANSFORM, WIDE, piece, tally_of
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 25
 MIB = 1024 * 1024
 

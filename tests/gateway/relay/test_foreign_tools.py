@@ -32,6 +32,8 @@ from tests.support.foreign import (
 from tests.support.gateway import chunk, header
 from tests.support.require import require
 
+pytestmark = pytest.mark.slow
+
 BUF = Path(sys.executable).with_name("buf")
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 ROUTED = ("automarket-model: words",)
