@@ -25,9 +25,10 @@ check: setup ## Lint, types, contract, generated code, floors, docs links
 bench: setup ## Measure direct calls against the gateway and a plain grpc.aio forwarder
 	$(PYTHON) -m bench
 
-bench-peers: setup ## The same against nginx, HAProxy and Envoy as well
+bench-peers: setup ## The same against nginx, HAProxy and Envoy, too; writes docs/benchmarks.md and its charts
 	@tools/bench_peers.sh
-	$(PYTHON) -m bench --proxies all
+	$(PYTHON) -m bench --proxies all --large --rounds 9 --save docs/charts/bench.json --page
+	.cache/bench-charts/bin/python -m bench.charts docs/charts/bench.json
 
 soak: setup ## The long counts: faults, 2 GiB files, fuzzing
 	$(PYTEST) -m soak --timeout 3600

@@ -17,13 +17,23 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def text(results: Results) -> str:
+# Which pictures stand before which case's table.
+PICTURES = {
+    "up": ("throughput", "cpu-per-gib"),
+    "flat-out": ("cpu-per-message",),
+    "paced": ("added-latency",),
+}
+
+
+def text(results: Results, *, pictures: bool = False) -> str:
     """Give everything that a run measured as Markdown."""
     measured = [case for case in cases(quick=results.quick) if results.samples.ways(case.name)]
     parts = [_head(results)]
     if len(measured) == len(cases()) and not results.quick:
         parts.append(targets_table(results))
-    parts += [f"### {case.title}\n\n{case_table(results, case)}" for case in measured]
+    for case in measured:
+        shown = PICTURES.get(case.name, ()) if pictures else ()
+        parts.append("\n\n".join([f"### {case.title}", *map(_picture, shown), case_table(results, case)]))
     if measured:
         parts.append(f"### How busy the two ends are\n\n{ends_table(results, measured)}")
     if results.assets:
@@ -37,7 +47,7 @@ def write(results: Results) -> None:
     """Put the text between the page's marks."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{text(results, pictures=True)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 def _head(results: Results) -> str:
@@ -45,6 +55,10 @@ def _head(results: Results) -> str:
     versions = ", ".join(f"{TITLES[name]} {release}" for name, release in machine.versions.items())
     lines = [f"{results.rounds} rounds on {machine.text}; {machine.transport}.", f"{versions}."]
     return "\n".join([*lines, *(f"**Not measured: {missing}.**" for missing in machine.missing)])
+
+
+def _picture(name: str) -> str:
+    return f"[![{name.replace('-', ' ')}](charts/{name}.svg)](charts/{name}.png)"
 
 
 def _digest_table(results: Results) -> str:

@@ -115,8 +115,10 @@ TARGETS = (
         unit=" MiB",
     ),
     throughput("flat-out", "40-byte messages flat out", 0.85),
-    cpu("flat-out", ENVOY.name, "CPU per message", 1.3, 1.0),
-    cpu("flat-out", FORWARDER, "CPU per message", 0.20, 0.12),
+    cpu("flat-out", ENVOY.name, "CPU per message flat out", 1.3, 1.0),
+    cpu("flat-out", FORWARDER, "CPU per message flat out", 0.20, 0.12),
+    cpu("paced", ENVOY.name, "CPU per message, 32 streams at 50 a second", 1.3, 1.0),
+    cpu("paced", FORWARDER, "CPU per message, 32 streams at 50 a second", 0.20, 0.12),
     added_delay("paced", "32 streams at 50 a second", 0.6),
     added_delay("unary", "Unary with deadline, traceparent, token", 0.6, 0.4),
     Target(
