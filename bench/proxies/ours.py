@@ -11,7 +11,7 @@ from bench.proxies.proxy import Proxy
 if TYPE_CHECKING:
     from bench.proxies.proxy import Where
 
-MODULE = "gateway.forwarder"
+MODULE = "gateway.relay"
 
 
 def _relay(where: Where) -> list[str]:
