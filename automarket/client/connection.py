@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc.aio
 
+from automarket.client.direct import DIRECT_ABOVE, Direct
 from automarket.errors import MeshUnreachable, UnavailableError
 from automarket.rpc.channel import open_channel
 from automarket.rpc.status import from_rpc_error
@@ -31,10 +32,15 @@ ASK_SECONDS = 30.0
 
 
 class Connection:
-    """A channel that is opened when it is first used, in the event loop that uses it."""
+    """A channel that is opened when it is first used, in the event loop that uses it.
 
-    def __init__(self, address: str) -> None:
+    Attributes:
+        direct: finds the way past the gateway, for what has more than `direct_above` bytes.
+    """
+
+    def __init__(self, address: str, direct_above: int | None = DIRECT_ABOVE) -> None:
         self.address = address
+        self.direct = Direct(address, direct_above)
 
     @cached_property
     def channel(self) -> grpc.aio.Channel:
@@ -57,7 +63,8 @@ class Connection:
         return MediaProviderServiceStub(self.channel)
 
     async def close(self) -> None:
-        """Close the channel; calls under way are cancelled."""
+        """Close the channel, and those past the gateway; calls under way are cancelled."""
+        await self.direct.close()
         if "channel" in self.__dict__:
             await self.channel.close()
 

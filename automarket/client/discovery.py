@@ -79,10 +79,11 @@ class Discovery:
                 return found
             request.page_token = response.next_page_token
 
-    async def resolve(self, target: Target) -> Route:
+    async def resolve(self, target: Target, *, timeout: float | None = None) -> Route:
         """Ask where a call with that target would go, for a direct connection."""
         request = pb.ResolveRequest(target=target.to_proto())
-        return wire.route(await self._connection.ask(self._connection.discovery.Resolve, request))
+        response = await self._connection.ask(self._connection.discovery.Resolve, request, timeout=timeout)
+        return wire.route(response)
 
     async def watch(self, *, include_models: bool = True) -> AsyncGenerator[Change]:
         """Report everything that is there, then the mark `snapshot_complete`, then every change."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from automarket.client import results
 from automarket.client.connection import Connection
+from automarket.client.direct import DIRECT_ABOVE
 from automarket.client.discovery import Discovery
 from automarket.client.model import Model, take_settings
 from automarket.client.plan import Plan, used_as
@@ -35,14 +36,16 @@ ToAudio: TypeAlias = Literal["video-to-audio", "audio-to-audio", "text-to-audio"
 ToVideo: TypeAlias = Literal["text-to-video", "image-to-video", "video-to-video", "video-upscale", "lip-sync"]
 
 
-def connect(address: str | None = None) -> Mesh:
+def connect(address: str | None = None, *, direct_above: int | None = DIRECT_ABOVE) -> Mesh:
     """Give a mesh, to be used as `async with automarket.connect() as mesh`.
 
     Args:
         address: "host:port" or "unix:/path"; without it the environment variable AUTOMARKET_ADDRESS, and without that
             127.0.0.1:50051, where `automarket up` listens.
+        direct_above: what has more bytes than this goes past the gateway where that can be done; where it cannot, or
+            stops to work on the way, it goes through the gateway. 0 sends every transform so, None sends nothing so.
     """
-    return Mesh(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
+    return Mesh(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS, direct_above=direct_above)
 
 
 class Mesh:
@@ -51,9 +54,9 @@ class Mesh:
     Every method raises an AutoMarketError when it fails: MeshUnreachable where nobody answers.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, direct_above: int | None = DIRECT_ABOVE) -> None:
         self.address = address
-        self._connection = Connection(address)
+        self._connection = Connection(address, direct_above)
         self._discovery = Discovery(self._connection)
 
     async def __aenter__(self) -> Self:

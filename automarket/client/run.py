@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from automarket.client import event_wire, wire
+from automarket.client import wire
+from automarket.client.calling import Calling, Prepared
 from automarket.client.inputs import bind
 from automarket.client.options import check_known, write_options
 from automarket.client.plan import used_as
-from automarket.client.upload import Uploader, chunk_messages
+from automarket.client.upload import Uploader
 from automarket.errors import DeadlineExceeded, RequestTooLarge
-from automarket.rpc.streams import BidiCall
-from automarket.rpc.telemetry import inject
 from automarket.v1 import model_service_pb2, transform_pb2
 
 if TYPE_CHECKING:
@@ -30,19 +28,8 @@ if TYPE_CHECKING:
     from automarket.client.events import Event
     from automarket.client.plan import Plan
     from automarket.client.target import Target
-    from automarket.client.upload import Travelling
 
 MAX_HEADER_BYTES = 3 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A transform that is ready to be called."""
-
-    model: ModelInfo
-    capability: str
-    first: model_service_pb2.TransformRequest
-    inputs: list[Travelling]
 
 
 class Run:
@@ -66,7 +53,10 @@ class Run:
             async with contextlib.aclosing(self._preparing(span, deadline)) as events:
                 async for event in events:
                     yield event
-            async with contextlib.aclosing(self._calling(span, deadline)) as events:
+            if self.prepared is None:
+                return
+            calling = Calling(self._connection, self.prepared, deadline, span)
+            async with contextlib.aclosing(calling.events()) as events:
                 async for event in events:
                     yield event
 
@@ -105,25 +95,7 @@ class Run:
         header.inputs.extend(one.declared for one in inputs)
         if header.ByteSize() > MAX_HEADER_BYTES:
             raise RequestTooLarge("options and inline inputs are over 3 MiB", hint="make the options smaller")
-        first = model_service_pb2.TransformRequest(target=plan.target.to_proto(), header=header)
-        return Prepared(model, capability, first, inputs)
-
-    async def _calling(self, span: Span, deadline: float | None) -> AsyncGenerator[Event]:
-        prepared = self.prepared
-        if prepared is None:
-            return
-        metadata = [*self._plan.target.to_metadata(), ("automarket-request-id", self._request_id)]
-        with trace.use_span(span, end_on_exit=False):
-            metadata = inject(metadata)
-        left = None if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
-        raw = self._connection.models.Transform(metadata=metadata, timeout=left)
-        chunks = chunk_messages(prepared.inputs) if any(one.chunks for one in prepared.inputs) else None
-        call: BidiCall[model_service_pb2.TransformRequest, model_service_pb2.TransformResponse]
-        call = BidiCall(raw, prepared.first, chunks)
-        async with call, contextlib.aclosing(call.responses()) as responses:
-            async for response in responses:
-                if (event := event_wire.event(response.event)) is not None:
-                    yield event
+        return Prepared(model, capability, plan.target, header, inputs)
 
 
 async def describe(connection: Connection, target: Target) -> ModelInfo:

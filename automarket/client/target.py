@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from automarket import capabilities
@@ -62,6 +62,10 @@ class Target:
                 "nothing says what to do with the input",
                 hint='name a capability, a model or a provider: capability="speech-to-text"',
             )
+
+    def at(self, instance: str) -> Target:
+        """Give the same for one instance."""
+        return replace(self, instance=instance)
 
     def to_proto(self) -> model_pb2.Target:
         """Give the target as the contract writes it."""

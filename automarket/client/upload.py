@@ -24,12 +24,32 @@ INLINE_TOTAL_BYTES = 2 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
 
 
+class Stream:
+    """The bytes of an input that follow as chunks.
+
+    Attributes:
+        size: how many there are; None for those that are still being made.
+        is_fresh: they can be sent from the beginning: always those of an asset, live ones until they were first read.
+    """
+
+    def __init__(self, source: Asset | AsyncIterable[bytes]) -> None:
+        self._source = source
+        self.size = source.size_bytes if isinstance(source, Asset) else None
+        self.is_fresh = True
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give the bytes."""
+        self.is_fresh = isinstance(self._source, Asset)
+        async for piece in self._source.chunks() if isinstance(self._source, Asset) else self._source:
+            yield piece
+
+
 @dataclass(frozen=True, slots=True)
 class Travelling:
     """One input as the header declares it, and the bytes that follow as chunks, if any do."""
 
     declared: transform_pb2.Input
-    chunks: AsyncIterable[bytes] | None = None
+    stream: Stream | None = None
 
 
 class Uploader:
@@ -60,7 +80,7 @@ class Uploader:
             return Travelling(declared)
         if not isinstance(source, Asset):
             declared.stream.SetInParent()
-            return Travelling(declared, source)
+            return Travelling(declared, Stream(source))
         declared.media_type = source.media_type
         declared.size_bytes = source.size_bytes
         if Role.TEXT in source.roles and source.size_bytes <= min(INLINE_BYTES, self._inline_left):
@@ -70,7 +90,7 @@ class Uploader:
             declared.digest = digest
         else:
             declared.stream.SetInParent()
-            return Travelling(declared, source.chunks())
+            return Travelling(declared, Stream(source))
         return Travelling(declared)
 
     async def _put(self, number: int, asset: Asset) -> str | None:
@@ -90,8 +110,8 @@ class Uploader:
 async def chunk_messages(inputs: Sequence[Travelling]) -> AsyncIterator[model_service_pb2.TransformRequest]:
     """Give the messages that follow the header: the inputs that travel as chunks, one after another."""
     for number, one in enumerate(inputs):
-        if one.chunks is not None:
-            async for chunk in _chunks(number, one.chunks):
+        if one.stream is not None:
+            async for chunk in _chunks(number, one.stream.pieces()):
                 yield model_service_pb2.TransformRequest(chunk=chunk)
 
 

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from automarket.client import mesh, provider
+from automarket.client.direct import DIRECT_ABOVE
 from automarket.client.store import MeshAssets
 from automarket.sync import models as twin
 from automarket.sync.background import run
@@ -32,9 +33,9 @@ def gives(
     return give
 
 
-def connect(address: str | None = None) -> Mesh:
-    """Give a mesh, to be used as `with automarket.sync.connect() as mesh`. Addresses are as in `automarket.connect`."""
-    original = mesh.connect(address)
+def connect(address: str | None = None, *, direct_above: int | None = DIRECT_ABOVE) -> Mesh:
+    """Give a mesh, to be used as `with automarket.sync.connect() as mesh`. Arguments are as in `automarket.connect`."""
+    original = mesh.connect(address, direct_above=direct_above)
     run(_open(original))
     return Mesh(original)
 

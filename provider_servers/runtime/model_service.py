@@ -6,7 +6,7 @@ import uuid
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import HeaderMissing, InputIncomplete, InvalidRequestError, RequestTooLarge
+from automarket.errors import HeaderMissing, InputIncomplete, InvalidRequestError, ProviderUnknown, RequestTooLarge
 from automarket.v1 import model_service_pb2 as pb
 from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
 from provider_servers.runtime.descriptors import model_to_proto
@@ -67,11 +67,19 @@ class ModelServicer(ModelServiceServicer):
         context: Any,
     ) -> Run:
         _check(header)
+        self._check_instance(target)
         model, capability = resolve(self._host.provider, target, _metadata(context))
         left = context.time_remaining()
         # On the wire a deadline is rounded up by as much as a hundredth; an author never sees more than the caller set.
         left = None if left is None else left * WIRE_SHARE
         return Run(self._host, model, capability, header, requests=requests, seconds_left=left)
+
+    def _check_instance(self, target: model_pb2.Target) -> None:
+        """Check that a call that names an instance has found it: whoever calls directly may have an old address."""
+        own = self._host.instance_id
+        if target.instance_id not in ("", own) and not target.preferences.fallbacks:
+            message = f"this is instance {own}, not {target.instance_id!r}"
+            raise ProviderUnknown(message, metadata={"provider": self._host.provider.id, "instance": own})
 
 
 def _check(header: transform_pb2.TransformHeader) -> None:

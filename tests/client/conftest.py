@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,12 +35,19 @@ CONTROL = ("gateway.control", "--settle-seconds", "0")
 
 @dataclass(slots=True)
 class Gateway:
-    """Control, forwarder and asset store as processes."""
+    """Control, the public port and asset store as processes, and providers."""
 
     folder: Path
     store: str
     control: str
     address: str
+    own: list[subprocess.Popen[bytes]]
+    providers: list[subprocess.Popen[bytes]]
+
+    @property
+    def content(self) -> Path:
+        """Where the store's files are."""
+        return self.folder / "data" / "content"
 
 
 @dataclass(slots=True)
@@ -62,27 +70,40 @@ class Place:
 
 
 @contextmanager
-def processes(*commands: tuple[str, ...]) -> Iterator[None]:
-    """Run Python modules for the time of the block."""
+def processes(*commands: tuple[str, ...], folder: Path | None = None) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run Python modules for the time of the block. Those that were ended by a test are left alone."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUTOMARKET_LOG_LEVEL": "warning"}
-    running = [subprocess.Popen([sys.executable, "-P", "-m", *command], env=environment) for command in commands]
+    modules = ([sys.executable, "-P", "-m", *command] for command in commands)
+    running = [subprocess.Popen(command, env=environment, cwd=folder) for command in modules]
     try:
-        yield
+        yield running
     finally:
         for process in reversed(running):
             process.terminate()
+            process.send_signal(signal.SIGCONT)
         for process in running:
             process.wait(20)
 
 
 @contextmanager
-def running_gateway(*more: str) -> Iterator[Gateway]:
-    """Run a gateway and a store, and the providers that are named."""
+def running_gateway(*more: str, public: str = "", hidden: bool = False) -> Iterator[Gateway]:
+    """Run a gateway and a store, and the providers that are named; one of them once for each time that it is named.
+
+    Providers that are `hidden` listen at "unix:0", "unix:1" and so on in a folder that only the gateway works in.
+    """
     folder = Path(tempfile.mkdtemp(prefix="am-"))
-    store, control, routes, public = (f"unix:{folder}/{name}" for name in ("store", "control", "routes", "public"))
+    store, control, routes, here = (f"unix:{folder}/{name}" for name in ("store", "control", "routes", "public"))
+    public = public or here
     content = str(folder / "data" / "content")
     providers = [
-        ("provider_servers.runtime", name, "--listen", f"unix:{folder}/{n}", "--registry", control)
+        (
+            "provider_servers.runtime",
+            name,
+            "--listen",
+            f"unix:{n}" if hidden else f"unix:{folder}/{n}",
+            "--registry",
+            control,
+        )
         for n, name in enumerate(more)
     ]
     commands = [
@@ -92,8 +113,8 @@ def running_gateway(*more: str) -> Iterator[Gateway]:
         *providers,
     ]
     try:
-        with processes(*commands):
-            yield Gateway(folder, store, control, public)
+        with processes(*commands, folder=folder) as running:
+            yield Gateway(folder, store, control, public, running[:3], running[3:])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
