@@ -25,14 +25,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "services": ("automarket", "services.runtime"),
     "gateway.control": ("automarket", "gateway.relay", "gateway.targets"),
     "gateway.forwarder": ("automarket", "gateway.relay", "gateway.targets"),
-    "gateway.relay": ("automarket.errors",),
+    "gateway.relay": ("automarket.errors", "automarket.lifetime", "automarket.logs", "automarket.sockets"),
     "gateway.targets": ("automarket", "gateway.relay"),
     "provider_servers": ("automarket", "services", "provider_servers.runtime"),
     "provider_servers.runtime": ("automarket",),
 }
 CLI_ENTRY = "automarket.__main__"
 # Who does with the standard library and these packages: a worker of the data plane is to stay small.
-LEAN: dict[str, tuple[str, ...]] = {"gateway.relay": ("hpack", "uvloop"), "automarket.errors": ()}
+LEAN: dict[str, tuple[str, ...]] = {
+    "gateway.relay": ("hpack", "uvloop"),
+    **dict.fromkeys((*FLOORS["gateway.relay"], "automarket.secrets"), ()),
+}
 
 
 def modules(root: Path = ROOT) -> dict[str, Path]:

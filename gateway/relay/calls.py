@@ -1,0 +1,440 @@
+"""The life of a call: where it goes, where else when that fails, and how it ends.
+
+A call can be sent elsewhere until the client has a byte of an answer, for as long as its request is kept. Initial
+metadata is no answer: it says "send your chunks", and a second one is swallowed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+from automarket.errors import (
+    AutoMarketError,
+    Code,
+    DeadlineExceeded,
+    ExhaustedError,
+    InvalidRequestError,
+    UnavailableError,
+)
+from gateway.relay.call import Call
+from gateway.relay.choice import AllBusy, choose
+from gateway.relay.destination import HEALTH, MODELS, Destination, fixed
+from gateway.relay.first_message import FirstMessage
+from gateway.relay.frames import ErrorCode
+from gateway.relay.headers import block
+from gateway.relay.heads import GRPC, MalformedError, RequestHead, answer_block, read_request, timeout_field
+from gateway.relay.metadata import target_from_metadata
+from gateway.relay.retry import Failure, may_replay
+from gateway.relay.status import trailers
+from gateway.relay.trace import span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.relay.balance import Balance
+    from gateway.relay.connection import Shared
+    from gateway.relay.headers import Field
+    from gateway.relay.heads import AnswerHead
+    from gateway.relay.leases import Leases, Session, Upstream
+    from gateway.relay.line import Lines
+    from gateway.relay.local import Health
+    from gateway.relay.retry import RetryBudget
+    from gateway.relay.stream import Stream
+    from gateway.relay.table import Table
+
+log = logging.getLogger("automarket.gateway")
+
+_INSTANCE_AT_FAULT: Final = (Failure.CONNECT, Failure.LOST, Failure.UNAVAILABLE, Failure.BROKEN)
+LATE: Final = "the deadline passed before the work was done"
+# A server behind learns of a deadline a little before the client does, so that its own words arrive in time.
+_MARGIN: Final = 0.02
+_MOST_MARGIN_SECONDS: Final = 0.05
+# How long a client that is still sending may go on before it is told the end, and before its stream is reset.
+DRAIN_SECONDS: Final = 0.8
+_QUIET_SECONDS: Final = 0.02
+_POST: Final = b"POST"
+_NOT_GRPC: Final = b"This port speaks gRPC: POST with content-type application/grpc.\n"
+
+
+class Calls:
+    """All calls of a worker.
+
+    Args:
+        table: gives the newest routing table.
+        later: runs something after so many seconds.
+        finished: hears of every call that is over.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        *,
+        table: Callable[[], Table],
+        balance: Balance,
+        lines: Lines,
+        budget: RetryBudget,
+        health: Health,
+        later: Callable[[float, Callable[[], None]], object],
+        finished: Callable[[Call], None],
+    ) -> None:
+        self._shared = shared
+        self._table = table
+        self._balance = balance
+        self._lines = lines
+        self._budget = budget
+        self._health = health
+        self._later = later
+        self._finished = finished
+        self.leases: Leases  # set by the worker, which both need
+        self.replays = 0
+
+    # A call begins
+
+    def begin(self, stream: Stream, session: Session, fields: list[Field] | None, *, end: bool) -> None:
+        """Take a new call."""
+        now = self._shared.clock()
+        try:
+            head = RequestHead() if fields is None else read_request(fields, end=end)
+        except MalformedError:
+            self._shared.stats.hit("malformed")
+            stream.connection.reset(stream, ErrorCode.PROTOCOL_ERROR)
+            return
+        stream.expected = head.content_length
+        call = stream.call = Call(stream, session, head, span_of(head.trace), now)
+        self._budget.deposit(now)
+        if fields is None:
+            self.end_with(call, ExhaustedError("the metadata are larger than 16 KiB", hint="send less metadata"))
+        elif head.method != _POST or not head.content_type.startswith(GRPC):
+            self._refuse_stranger(call)
+        elif head.refusal:
+            self.end_with(call, InvalidRequestError(head.refusal))
+        elif self._shared.stats.queued + self._shared.stats.kept > self._shared.limits.worker_queue_bytes:
+            self._shared.stats.hit("worker_queue_bytes")
+            self.end_with(
+                call, ExhaustedError("the gateway holds as much as it may", hint="try again", retry_after=1.0)
+            )
+        else:
+            self._begin(call, end=end)
+
+    def _begin(self, call: Call, *, end: bool) -> None:
+        path = call.head.path
+        if path.startswith(HEALTH):
+            self._health.begin(call, self, end=end)
+        elif not path.startswith(MODELS):
+            self.attempt(call)
+        elif (target := target_from_metadata(call.head.ours)) is not None:
+            call.target = target
+            self.attempt(call)
+        else:
+            call.first = FirstMessage(call.head.encoding)
+            if end:
+                self.read_target(call, b"", end=True)
+
+    def _refuse_stranger(self, call: Call) -> None:
+        """Answer a request that is not gRPC's, so that a person can read it."""
+        client = call.client
+        connection = client.connection
+        head = block([(b":status", b"415"), (b"content-type", b"text/plain")])
+        call.has_ended = True
+        call.code = Code.INVALID_ARGUMENT
+        client.is_discarding = True
+        connection.send_headers(client, head, end=False)
+        connection.send_data(client, _NOT_GRPC, 0, end=True)
+        self._wait_for_end(call)
+
+    def read_target(self, call: Call, payload: bytes, *, end: bool) -> None:
+        """Look for the target in the first message."""
+        if call.first is None:
+            return
+        try:
+            target = call.first.feed(payload)
+            if target is None and end:
+                target = call.first.finish()
+        except AutoMarketError as error:
+            self.end_with(call, error)
+            return
+        if target is not None:
+            call.first = None
+            call.target = target
+            self.attempt(call)
+
+    # A call is sent
+
+    def attempt(self, call: Call) -> None:
+        """Send a call to where the routing table says."""
+        call.ticket = None
+        now = self._shared.clock()
+        if call.deadline is not None and call.deadline <= now:
+            self.end_with(call, DeadlineExceeded(LATE))
+            return
+        try:
+            destination = self._destination(call, now)
+        except AllBusy as busy:
+            self._join_line(call, busy.provider_ids[0])
+            return
+        except AutoMarketError as error:
+            lost = call.destination.lost(begun=False) if call.destination is not None else error
+            self.end_with(call, lost)
+            return
+        upstream = self.leases.lease(call.session, destination.address)
+        if upstream is None:
+            self.end_with(call, ExhaustedError("the gateway has as many connections as it may", retry_after=1.0))
+            return
+        call.destination = destination
+        call.attempts += 1
+        call.sent_at = now
+        if destination.route is not None:
+            call.tried.add(destination.route.instance_id)
+            self._balance.begin(destination.route.instance_id)
+            call.is_counted = True
+        self._send(call, upstream.open_stream(self._request_block(call, destination, now), end=_is_whole(call)))
+
+    def _destination(self, call: Call, now: float) -> Destination:
+        table = self._table()
+        if call.target is None:
+            return fixed(table, call.head.path)
+        if not table.control:
+            raise UnavailableError("the gateway has just started", hint="try again", retry_after=0.5)
+        route = choose(table, call.target, self._balance, frozenset(call.tried), now)
+        return Destination(route.address, f"provider {route.provider_id}", route)
+
+    def _request_block(self, call: Call, destination: Destination, now: float) -> bytes:
+        more = call.span.field() + destination.fields()
+        if call.deadline is not None:
+            left = call.deadline - now
+            more += timeout_field(left - min(left * _MARGIN, _MOST_MARGIN_SECONDS))
+        return call.head.passed + more
+
+    @staticmethod
+    def _send(call: Call, server: Stream) -> None:
+        server.call = call
+        server.peer = call.client
+        call.server = call.client.peer = server
+        if call.kept is not None:
+            call.kept.send(server)
+
+    def _join_line(self, call: Call, provider_id: str) -> None:
+        try:
+            call.ticket = self._lines.join(provider_id, lambda: self.attempt(call))
+        except AutoMarketError as error:
+            self.end_with(call, error)
+
+    def keep(self, call: Call, payload: bytes, *, end: bool) -> None:
+        """Keep data of a request while it can be sent elsewhere, and while it was not sent anywhere yet."""
+        kept = call.kept
+        if kept is None:
+            return
+        within = kept.add(payload, end=end)
+        if call.server is None:
+            kept.uncredited += len(payload)
+        elif not within:
+            call.drop_kept()
+
+    # A call is answered
+
+    def answered(self, call: Call, server: Stream, head: AnswerHead) -> None:
+        """Take the head of an answer."""
+        if call.encoding is None:
+            call.encoding = head.encoding
+            call.client.connection.send_headers(call.client, head.wire, end=False)
+        elif head.encoding != call.encoding:  # sent elsewhere, to a server that compresses otherwise
+            self.failed(call, server, Failure.OTHER)
+
+    def commit(self, call: Call, server: Stream) -> None:
+        """Note that the client gets the first data of an answer: from now on it all comes from this server."""
+        call.is_committed = True
+        call.answered_at = self._shared.clock()
+        call.drop_kept()
+        server.is_fast = True
+
+    def trailed(self, call: Call, server: Stream, head: AnswerHead, advice: str) -> None:
+        """Take the trailers of a call."""
+        code = head.code if head.code is not None else Code.UNKNOWN
+        is_bare = not head.details and code in (Code.UNAVAILABLE, Code.CANCELLED)
+        if is_bare and self._is_late(call):
+            self._release(call, server)
+            self.end_with(call, DeadlineExceeded(LATE))
+            return
+        if is_bare or (code == Code.UNAVAILABLE and not call.is_committed):
+            failure = Failure.UNAVAILABLE
+            if self._can_replay(call, failure, advice):
+                self._replay(call, server, failed=True)
+                return
+            if is_bare:
+                self.failed(call, server, Failure.OTHER)
+                return
+        elif code != Code.OK and not call.is_committed and self._can_replay(call, Failure.OTHER, advice):
+            self._replay(call, server, failed=False)
+            return
+        call.code = code
+        self._count_end(call, failed=code == Code.UNAVAILABLE)
+        self._release(call, server)
+        self._end(call, head.trailers if call.encoding is not None else head.wire, at_once=True)
+
+    def _is_late(self, call: Call) -> bool:
+        return call.deadline is not None and self._shared.clock() > call.deadline - 2 * _MOST_MARGIN_SECONDS
+
+    def failed(self, call: Call, server: Stream, failure: Failure) -> None:
+        """Send a call elsewhere after a failure, or end it."""
+        if self._can_replay(call, failure, ""):
+            self._replay(call, server, failed=failure in _INSTANCE_AT_FAULT)
+            return
+        self._count_end(call, failed=failure in _INSTANCE_AT_FAULT)
+        self._release(call, server)
+        if call.destination is not None:
+            late = DeadlineExceeded(LATE) if self._is_late(call) else None
+            self.end_with(call, late or call.destination.lost(begun=call.is_committed))
+
+    def _can_replay(self, call: Call, failure: Failure, advice: str) -> bool:
+        if call.kept is None or call.destination is None or call.has_ended:
+            return False
+        if call.destination.route is None:  # nobody else has these methods: once more, on a new connection
+            return failure in (Failure.REFUSED, Failure.GOAWAY) and call.attempts < 2
+        allowed = may_replay(
+            failure,
+            route=call.destination.route,
+            has_request_id=call.has_request_id,
+            committed=call.is_committed,
+            attempts=call.attempts,
+            advice=advice,
+        )
+        return allowed and (failure.is_free or self._budget.take(self._shared.clock()))
+
+    def _replay(self, call: Call, server: Stream, *, failed: bool) -> None:
+        self.replays += 1
+        self._count_end(call, failed=failed)
+        self._release(call, server)
+        self.attempt(call)
+
+    def _release(self, call: Call, server: Stream) -> None:
+        """Let go of a server's end of a call."""
+        call.server = None
+        call.bytes_out += server.received
+        uncredited = server.connection.drop_queue(server)
+        if call.kept is not None:
+            call.kept.uncredited += uncredited
+        else:
+            call.client.connection.consumed(call.client, uncredited)
+        if server.has_ended and server.is_told:
+            server.connection.forget(server)
+        else:
+            server.connection.reset(server, ErrorCode.NO_ERROR if server.has_ended else ErrorCode.CANCEL)
+        self.server_is_free(server)
+
+    def server_is_free(self, server: Stream) -> None:
+        """Note that a server's end of a call is over."""
+        self.leases.freed(cast("Upstream", server.connection))
+
+    def _count_end(self, call: Call, *, failed: bool) -> None:
+        """Note for the balance that an instance has answered, or has failed to; its place is free when it has ended."""
+        route = call.destination.route if call.destination is not None else None
+        if route is None or not call.is_counted:
+            return
+        now = self._shared.clock()
+        call.is_counted = False
+        seconds = None if call.answered_at is None else call.answered_at - call.sent_at
+        self._balance.end(route.instance_id, now=now, seconds=seconds, failed=failed)
+        self._lines.freed(route.provider_id)
+
+    # A call ends
+
+    def end_with(self, call: Call, error: AutoMarketError) -> None:
+        """End a call with an error of the relay's own."""
+        call.code, call.reason = error.code, error.reason
+        self._end(call, answer_block(trailers(error), begun=call.encoding is not None), at_once=call.client.has_ended)
+
+    def end_with_block(self, call: Call, ending: bytes) -> None:
+        """End a call that the relay has answered itself."""
+        self._end(call, ending, at_once=True)
+
+    def give_up(self, call: Call, error: AutoMarketError) -> None:
+        """End a call that a server is working on, with an error of the relay's own."""
+        server = call.server
+        if server is not None:
+            self._count_end(call, failed=False)
+            self._release(call, server)
+        self.end_with(call, error)
+
+    def _end(self, call: Call, ending: bytes, *, at_once: bool) -> None:
+        """Tell the client the end, at once or when it has stopped sending.
+
+        A `grpc.aio` client whose call ends while it sends often reports an internal error instead of the status.
+        """
+        if call.has_ended:
+            return
+        call.has_ended = True
+        call.first = None
+        client = call.client
+        uncredited = call.kept.uncredited if call.kept is not None else 0
+        call.drop_kept()
+        client.is_fast = False
+        client.is_discarding = True
+        client.connection.consumed(client, uncredited)
+        if at_once:
+            client.connection.send_headers(client, ending, end=True)
+            self._wait_for_end(call)
+        else:
+            call.ending = ending
+            self._drain(call, client.received, self._shared.clock() + DRAIN_SECONDS)
+
+    def _drain(self, call: Call, received: int, until: float) -> None:
+        client = call.client
+        wait = _QUIET_SECONDS + 2 * client.connection.measure_rtt()
+
+        def look() -> None:
+            if call.ending is None:
+                return
+            if client.has_ended or client.received == received or self._shared.clock() >= until:
+                self.tell_end(call)
+            else:
+                self._drain(call, client.received, until)
+
+        self._later(wait, look)
+
+    def tell_end(self, call: Call) -> None:
+        """Send what was held back while the client was still sending."""
+        if call.ending is not None:
+            ending, call.ending = call.ending, None
+            if call.client.id in call.client.connection.streams:
+                call.client.connection.send_headers(call.client, ending, end=True)
+                self._wait_for_end(call)
+
+    def _wait_for_end(self, call: Call) -> None:
+        """Give a client that was told the end time to say its own last word."""
+        if not call.client.has_ended:
+            self._later(DRAIN_SECONDS, lambda: self.reset_client(call, ErrorCode.NO_ERROR))
+
+    def reset_client(self, call: Call, code: ErrorCode) -> None:
+        """End the client's stream at once, if it is still there."""
+        connection = call.client.connection
+        if call.client.id in connection.streams:
+            connection.reset(call.client, code)
+            self.cancelled(call)
+
+    def cancelled(self, call: Call) -> None:
+        """Note that the client has gone away from a call."""
+        if not call.has_ended:
+            call.has_ended = True
+            call.code = Code.CANCELLED
+        call.ending = None
+        self.over(call)
+
+    def over(self, call: Call) -> None:
+        """Tidy up: nothing more comes from the client, and nothing more goes there."""
+        if call.local is not None:
+            call.local.close()
+        if call.ticket is not None:
+            self._lines.leave(call.ticket)
+            call.ticket = None
+        call.drop_kept()
+        server = call.server
+        if server is not None:
+            self._release(call, server)
+        self._count_end(call, failed=False)
+        self._finished(call)
+
+
+def _is_whole(call: Call) -> bool:
+    """Tell whether a request is only its head."""
+    return call.client.has_ended and (call.kept is None or call.kept.is_empty)
