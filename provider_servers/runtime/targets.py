@@ -8,10 +8,15 @@ from automarket import capabilities
 from automarket.errors import CapabilityUnknown, ModelUnknown, ProviderUnknown, TargetMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from automarket.v1 import model_pb2
     from provider_servers.runtime.describe import Model, Provider
+
+RESOLVED_MODEL = "automarket-resolved-model"
+RESOLVED_PROVIDER = "automarket-resolved-provider"
+PREFER = "automarket-prefer"
+LOCAL_ONLY = "local-only"
 
 
 def names(model: Model) -> tuple[str, ...]:
@@ -27,10 +32,11 @@ def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str,
         TargetMismatch: metadata and message disagree.
     """
     wanted = _agreed(target, metadata)
-    if target.provider and target.provider not in (provider.id, *provider.aliases):
-        elsewhere = any(fallback.provider for fallback in target.preferences.fallbacks)
-        if not elsewhere:
-            raise ProviderUnknown(f"this is provider {provider.id}, not {target.provider!r}")
+    own_names = (provider.id, *provider.aliases)
+    _check_provider(own_names, metadata)
+    alternatives = list(_alternatives(target, metadata))
+    if not any(name in ("", *own_names) for _, name in alternatives):
+        raise ProviderUnknown(f"this is provider {provider.id}, not {target.provider!r}")
     capability = _capability(target) or capabilities.canonical_name(metadata.get("automarket-capability", ""))
     models = provider.models()
     named = [model for model in models if not wanted or wanted in names(model)]
@@ -38,6 +44,8 @@ def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str,
         known = ", ".join(model.id for model in models[:10])
         message = f"provider {provider.id} has no model {wanted!r}"
         raise ModelUnknown(message, hint=f"it has {known}", metadata={"provider": provider.id})
+    if metadata.get(RESOLVED_MODEL):
+        named = _asked_for(named, [name for name, where in alternatives if where in ("", *own_names)], wanted)
     for model in named:
         for own in model.capabilities:
             if not capability or capabilities.is_a(own, capability) or _clones(model, capability):
@@ -46,9 +54,37 @@ def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str,
     raise CapabilityUnknown(f"{what} cannot do {capability}", metadata={"provider": provider.id})
 
 
+def _check_provider(own_names: tuple[str, ...], metadata: Mapping[str, str]) -> None:
+    resolved = metadata.get(RESOLVED_PROVIDER, "")
+    if resolved and resolved not in own_names:
+        raise TargetMismatch(f"the call was meant for provider {resolved!r}, and this is {own_names[0]}")
+
+
+def _alternatives(target: model_pb2.Target, metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give model and provider of the target itself, then of each fallback in the message and in call metadata."""
+    yield target.model, target.provider
+    for fallback in target.preferences.fallbacks:
+        yield fallback.model or target.model, fallback.provider
+    for word in metadata.get(PREFER, "").split(","):
+        if word and word != LOCAL_ONLY:
+            model, _, provider = word.rpartition("@")
+            yield model or target.model, provider
+
+
+def _asked_for(models: list[Model], asked: list[str], resolved: str) -> list[Model]:
+    """Give those of the resolved models that the message asks for, by whatever name."""
+    found = [model for model in models if any(name in ("", *names(model)) for name in asked)]
+    if not found:
+        raise TargetMismatch(
+            f"the gateway resolved model {resolved!r}, the message asks for {asked[0]!r}",
+            fields={"target.model": f"differs from metadata {RESOLVED_MODEL} {resolved!r}"},
+        )
+    return found
+
+
 def _agreed(target: model_pb2.Target, metadata: Mapping[str, str]) -> str:
     """Give the model's name; the gateway's choice wins where the message leaves one."""
-    resolved, asked = metadata.get("automarket-resolved-model", ""), metadata.get("automarket-model", "")
+    resolved, asked = metadata.get(RESOLVED_MODEL, ""), metadata.get("automarket-model", "")
     if asked and target.model and asked != target.model:
         raise TargetMismatch(
             f"call metadata asks for model {asked!r}, the message for {target.model!r}",

@@ -13,6 +13,7 @@ from automarket.errors import (
     BackendFailed,
     CapabilityUnknown,
     ChunkTooLarge,
+    Code,
     DigestMismatch,
     HeaderMissing,
     InputIncomplete,
@@ -50,6 +51,12 @@ async def generate(served, request):
             pb.GenerateRequest(target=request.target, header=request.header)
         )
         return [response.event async for response in answer]
+
+
+async def describe(channel, request, metadata=()):
+    with errors_mapped():
+        asked = pb.GetModelRequest(target=request.target)
+        return (await ModelServiceStub(channel).GetModel(asked, metadata=metadata)).model
 
 
 @pytest.mark.parametrize("model", ["say", "tone"])
@@ -105,6 +112,25 @@ async def test_metadata_alone_says_where_to_go(bench):
 async def test_the_model_that_a_gateway_resolved_wins(bench):
     metadata = (("automarket-resolved-model", "say"),)
     assert (await call(bench.channel, first(model="talk"), metadata=metadata))[0].accepted.model_id == "say"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("automarket-resolved-model", "tone"), ("automarket-resolved-provider", "flite")]
+)
+@pytest.mark.parametrize("ask", [call, describe], ids=["transform", "describe"])
+async def test_what_a_gateway_resolved_and_the_message_that_disagree_are_refused(bench, ask, key, value):
+    for _ in range(25):
+        with pytest.raises(TargetMismatch) as caught:
+            await ask(bench.channel, first(model="talk"), metadata=((key, value),))
+        assert caught.value.code == Code.INVALID_ARGUMENT
+
+
+async def test_a_fallback_that_a_gateway_resolved_is_taken(bench):
+    request = first(model="elsewhere")
+    request.target.preferences.fallbacks.add(model="talk", provider="workbench")
+    metadata = (("automarket-resolved-model", "say"), ("automarket-resolved-provider", "bench"))
+    assert (await call(bench.channel, request, metadata=metadata))[0].accepted.model_id == "say"
+    assert (await describe(bench.channel, request, metadata)).id == "say"
 
 
 async def test_silence_is_broken(bench, monkeypatch):

@@ -89,6 +89,8 @@ def test_what_is_not_here_is_said(target, error):
         ({"automarket-capability": "tts"}, {"capability_name": "text-to-smell"}, "target.capability_name"),
         ({"automarket-provider": "toy"}, {"provider": "plaything"}, "target.provider"),
         ({}, {"capability": 1, "capability_name": "text-to-speech"}, "target.capability_name"),
+        ({"automarket-resolved-model": "plain"}, {"model": "speaker"}, "target.model"),
+        ({"automarket-resolved-model": "plain"}, {"model": "nobody"}, "target.model"),
     ],
 )
 def test_what_does_not_agree_is_refused_by_field(metadata, target, field):
@@ -99,3 +101,55 @@ def test_what_does_not_agree_is_refused_by_field(metadata, target, field):
 
 def test_names_that_mean_the_same_agree():
     assert found({"automarket-capability": "tts"}, capability_name="text-to-speech")[0] == "plain"
+
+
+@pytest.mark.parametrize("name", ["", "speaker", "acme/speaker", "talker"])
+def test_any_name_of_the_resolved_model_agrees_with_it(name):
+    assert found({"automarket-resolved-model": "speaker"}, model=name)[0] == "speaker"
+
+
+@pytest.mark.parametrize("name", ["toy", "plaything"])
+def test_a_call_that_was_resolved_to_this_provider_is_taken(name):
+    assert found({"automarket-resolved-provider": name})[0] == "plain"
+
+
+def test_a_call_that_was_resolved_to_another_provider_is_refused():
+    with pytest.raises(TargetMismatch, match="other"):
+        found({"automarket-resolved-provider": "other"}, model="plain")
+
+
+def fallback(model="", provider=""):
+    return {"preferences": model_pb2.Preferences(fallbacks=[model_pb2.Fallback(model=model, provider=provider)])}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"model": "elsewhere", **fallback("talker")},
+        {"model": "elsewhere", "provider": "other", **fallback("speaker", "toy")},
+        {"model": "elsewhere", "provider": "other", **fallback("speaker")},
+        {"model": "speaker", "provider": "other", **fallback(provider="plaything")},
+    ],
+)
+def test_a_fallback_that_the_gateway_chose_is_no_mismatch(target):
+    assert found({"automarket-resolved-model": "speaker"}, **target)[0] == "speaker"
+
+
+@pytest.mark.parametrize("prefer", ["talker@", "local-only,elsewhere@,speaker@toy"])
+def test_a_fallback_may_stand_in_the_metadata(prefer):
+    metadata = {"automarket-resolved-model": "speaker", "automarket-prefer": prefer}
+    assert found(metadata, model="elsewhere", provider="other")[0] == "speaker"
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ({"model": "elsewhere", **fallback("plain")}, TargetMismatch),
+        ({"model": "elsewhere", **fallback("speaker", "third")}, TargetMismatch),
+        ({"model": "elsewhere", "provider": "other", **fallback("speaker", "third")}, ProviderUnknown),
+        ({"model": "speaker", "provider": "other"}, ProviderUnknown),
+    ],
+)
+def test_a_fallback_to_something_else_is_no_excuse(target, error):
+    with pytest.raises(error):
+        found({"automarket-resolved-model": "speaker"}, **target)
