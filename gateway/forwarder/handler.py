@@ -74,7 +74,7 @@ class ForwardingHandler(grpc.GenericRpcHandler):
         def decide(tried: frozenset[str]) -> Destination:
             if not self._feed.table.control:
                 raise UnavailableError("the gateway has just started", hint="try again", retry_after=0.5)
-            route = choose(self._feed.table, target, self._upstreams.outstanding, tried)
+            route = choose(self._feed.table, target, self._upstreams.balance, tried)
             return Destination(route.address, f"provider {route.provider_id}", route)
 
         async with aclosing(self._forwarder.forward(method, requests, context, decide, first)) as messages:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 
 from automarket.rpc.channel import open_channel
+from gateway.relay.balance import Balance
 
 CONNECT_SECONDS = 1.0
 
@@ -20,7 +22,7 @@ class Upstreams:
 
     def __init__(self) -> None:
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self.outstanding: dict[str, int] = {}
+        self.balance = Balance()
 
     async def connect(self, address: str) -> grpc.aio.Channel | None:
         """Give a channel that is connected, or None when nobody answers there; nothing has been sent then."""
@@ -36,11 +38,10 @@ class Upstreams:
 
     def count(self, instance_id: str, change: int) -> None:
         """Note that a call to an instance begins (1) or ends (-1)."""
-        left = self.outstanding.get(instance_id, 0) + change
-        if left:
-            self.outstanding[instance_id] = left
+        if change > 0:
+            self.balance.begin(instance_id)
         else:
-            self.outstanding.pop(instance_id, None)
+            self.balance.end(instance_id, now=time.monotonic(), seconds=None, failed=False)
 
     async def keep_only(self, addresses: set[str]) -> None:
         """Close channels to addresses that are not in the routing table any more, when nothing goes over them."""

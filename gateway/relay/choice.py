@@ -1,9 +1,15 @@
-"""Choosing a route: which model of which instance takes a call. Pure functions over the routing table."""
+"""Choosing a route: which model of which instance takes a call.
+
+Among the instances that fit, those here come before vendors. Then the one with the fewest calls for each of its places
+takes the call, then the one that answers sooner, then the one whose turn it is. Instances that keep failing are passed
+over while others are left.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from automarket.errors import (
     AutoMarketError,
@@ -14,92 +20,152 @@ from automarket.errors import (
     ProviderUnknown,
     TargetMissing,
 )
+from gateway.relay.balance import Balance, half_lives
+from gateway.relay.offers import Offers, fits, named
 from gateway.relay.refusal import nobody
-from gateway.relay.target import capability_of, fit_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from gateway.relay.table import Instance, Model, Provider, Table
+    from gateway.relay.offers import Candidate
+    from gateway.relay.table import Table
     from gateway.relay.target import Target
+
+_NOTHING_SEEN: Final = Balance()
+_OFFERS: Final = Offers()
+# Added to the load of an instance without a free place: it comes after every other.
+_FULL: Final = 1e9
+# Times to the first answer that differ by less than a factor of two, or are all under a millisecond, are the same.
+_SHORTEST: Final = -10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a call goes."""
+    """Where a call goes.
+
+    Attributes:
+        replay_safe: the call may run twice.
+        deduplicates: the call may be made twice when it has a request id.
+        limit: calls that the instance takes, its own waiting line included; 0 is no bound.
+    """
 
     provider_id: str
     model_id: str
     instance_id: str
     address: str
+    replay_safe: bool = False
+    deduplicates: bool = False
+    limit: int = 0
+
+
+class AllBusy(Exception):
+    """Every instance that fits has as many calls of ours as it takes. Never leaves the process.
+
+    Args:
+        provider_ids: who may have a place later, what runs here first.
+    """
+
+    def __init__(self, provider_ids: tuple[str, ...]) -> None:
+        super().__init__(*provider_ids)
+        self.provider_ids = provider_ids
 
 
 def choose(
-    table: Table, target: Target, outstanding: Mapping[str, int] | None = None, avoid: frozenset[str] = frozenset()
+    table: Table,
+    target: Target,
+    balance: Balance | None = None,
+    avoid: frozenset[str] = frozenset(),
+    now: float = 0.0,
 ) -> Route:
-    """Choose the least loaded instance among those that fit the target.
+    """Choose the least loaded instance among those that fit the target, or else its fallbacks in order.
 
     Args:
         table: what there is.
         target: what the call asks for.
-        outstanding: calls that the chooser itself has under way, by instance id.
+        balance: what the chooser itself has seen of the instances.
         avoid: instances that were tried already.
+        now: monotonic seconds.
 
     Raises:
         TargetMissing: the target asks for nothing.
         CapabilityUnknown, ModelUnknown, ProviderUnknown: nobody has it.
         ProviderUnavailable: it is known, and nobody can take the call now.
         InputUnsuitable, InvalidRequestError: models have the names, and none takes or makes what is asked for.
+        AllBusy: a place has to become free first.
     """
     if not any((target.capability, target.model, target.provider, target.output_role)):
         raise TargetMissing("the call names no capability, model, provider or output role", hint="set request.target")
     first: AutoMarketError | None = None
+    busy: AllBusy | None = None
     for alternative in target.alternatives():
         try:
-            return _choose(table, alternative, outstanding or {}, avoid)
+            return _choose(table, alternative, balance or _NOTHING_SEEN, avoid, now)
+        except AllBusy as error:
+            busy = busy or error
         except (CapabilityUnknown, ModelUnknown, ProviderUnknown, ProviderUnavailable, InvalidRequestError) as error:
             first = first or error
-    raise first or AssertionError("a target has at least itself as an alternative")
+    raise busy or first or AssertionError("a target has at least itself as an alternative")
 
 
-def _choose(table: Table, target: Target, outstanding: Mapping[str, int], avoid: frozenset[str]) -> Route:
-    named = list(_named(table, target))
-    fitting = [(provider, model) for provider, model in named if _fits(provider, model, target)]
-    routes = [
-        # Vendors cost money: what runs here comes first. Among equals the least busy, then the model named first.
-        ((not provider.local, *_busyness(instance, outstanding), number), provider.id, model.id, instance)
-        for number, (provider, model) in enumerate(fitting)
-        if provider.available and model.available
-        for instance in provider.instances
-        if not instance.draining and instance.instance_id not in avoid
-        if target.instance_id in ("", instance.instance_id)
-    ]
-    if not routes:
-        raise nobody(table, target, named, fitting)
-    _, provider_id, model_id, instance = min(routes, key=lambda route: route[0])
-    return Route(provider_id, model_id, instance.instance_id, instance.address)
+def _choose(table: Table, target: Target, balance: Balance, avoid: frozenset[str], now: float) -> Route:
+    ejected = balance.ejected(now)
+    full: dict[str, None] = {}
+    for pool in _OFFERS.find(table, target):
+        out = _passed_over(pool, balance, ejected) if ejected else ejected
+        found = _least_loaded(pool, balance, avoid | out, now, full)
+        if found is None and not full and out:  # all others were tried
+            found = _least_loaded(pool, balance, avoid, now, full)
+        if found is not None:
+            return _route(found)
+    if full:
+        raise AllBusy(tuple(full))
+    pairs = list(named(table, target))
+    fitting = [(provider, model) for provider, model in pairs if fits(provider, model, target)]
+    raise nobody(table, target, pairs, fitting)
 
 
-def _busyness(instance: Instance, outstanding: Mapping[str, int]) -> tuple[bool, float]:
-    """Order instances: those with a free place first, then by calls for each place."""
-    calls = max(instance.load.active + instance.load.queued, outstanding.get(instance.instance_id, 0))
-    places = instance.max_concurrent
-    return (bool(places) and calls >= places, calls / (places or 1))
+def _passed_over(pool: tuple[Candidate, ...], balance: Balance, ejected: frozenset[str]) -> frozenset[str]:
+    providers = {one.provider.id: one.provider for one in pool}.values()
+    return frozenset[str]().union(
+        *(balance.passed_over([one.instance_id for one in each.instances], ejected) for each in providers)
+    )
 
 
-def _named(table: Table, target: Target) -> Iterator[tuple[Provider, Model]]:
-    capability = capability_of(table, target)
-    for provider in table.providers:
-        if target.provider and target.provider not in provider.names:
+def _least_loaded(
+    pool: tuple[Candidate, ...], balance: Balance, avoid: frozenset[str], now: float, full: dict[str, None]
+) -> Candidate | None:
+    """Give the best candidate; add providers of those that take no more to `full`. This runs for every call."""
+    found: Candidate | None = None
+    least, shortest, longest_ago = math.inf, 0, 0
+    standings, passed = balance.standings, half_lives(now)
+    for one in pool:
+        name, limit, places, calls, _, provider, _ = one
+        if name in avoid:
             continue
-        for model in provider.models:
-            if target.model and target.model not in model.names:
-                continue
-            if not capability or capability in model.capabilities:
-                yield provider, model
+        standing = standings.get(name)
+        own, fading, turn = (
+            (0, -math.inf, 0) if standing is None else (standing.outstanding, standing.fading, standing.last_begun)
+        )
+        if own >= limit:
+            full[provider.id] = None
+            continue
+        load = max(own, calls)
+        if places:
+            load = load / places + (_FULL if load >= places else 0)
+        if load > least:
+            continue
+        latency = int(max(_SHORTEST, fading - passed))
+        if load < least or (latency, turn) < (shortest, longest_ago):
+            found, least, shortest, longest_ago = one, load, latency, turn
+    return found
 
 
-def _fits(provider: Provider, model: Model, target: Target) -> bool:
-    if target.local_only and not provider.local:
-        return False
-    return fit_slots(model.takes, target.input_roles) and (not target.output_role or target.output_role in model.makes)
+def _route(found: Candidate) -> Route:
+    instance, model = found.instance, found.model
+    return Route(
+        provider_id=found.provider.id,
+        model_id=model.id,
+        instance_id=found.instance_id,
+        address=instance.address,
+        replay_safe=model.replay_safe,
+        deduplicates=model.deduplicates,
+        limit=instance.max_concurrent + instance.max_queued if instance.max_concurrent else 0,
+    )

@@ -1,4 +1,7 @@
-"""The data plane's end of the routing feed: keeps the newest table, and goes on with it while control is down."""
+"""The data plane's end of the routing feed: keeps the newest table, and goes on with it while control is down.
+
+The same connection takes what the data plane reports back to control.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ log = logging.getLogger("automarket.gateway.feed")
 MAX_LINE_BYTES = 64 * 1024 * 1024
 RECONNECT_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+MAX_UNSENT_BYTES = 1024 * 1024
 
 
 class RoutingFeed:
@@ -34,12 +38,19 @@ class RoutingFeed:
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
         self._copy = TableCopy()
+        self._writer: asyncio.StreamWriter | None = None
         self.connected = False
 
     @property
     def table(self) -> Table:
         """The newest table; empty before the first one came."""
         return self._copy.table
+
+    def send(self, line: bytes) -> None:
+        """Tell control something, when it is there and listens; otherwise it is lost."""
+        writer = self._writer
+        if writer is not None and writer.transport.get_write_buffer_size() + len(line) <= MAX_UNSENT_BYTES:
+            writer.write(line)
 
     async def __aenter__(self) -> RoutingFeed:
         """Begin to follow."""
@@ -65,6 +76,7 @@ class RoutingFeed:
 
     async def _read(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
+        self._writer = writer
         try:
             while line := await reader.readline():
                 self._copy.apply(line)
@@ -72,4 +84,5 @@ class RoutingFeed:
                 if self._changed is not None:
                     self._changed(self.table)
         finally:
+            self._writer = None
             writer.close()

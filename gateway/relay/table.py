@@ -20,11 +20,17 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running server of a provider; `max_concurrent` 0 is no bound."""
+    """One running server of a provider.
+
+    Attributes:
+        max_concurrent: calls that it works on at the same time, 0 is no bound.
+        max_queued: calls that wait in its own line.
+    """
 
     instance_id: str
     address: str
     max_concurrent: int = 0
+    max_queued: int = 0
     draining: bool = False
     load: Load = Load()
 
@@ -46,6 +52,8 @@ class Model:
         capabilities: its capabilities and all that they are a kind of.
         takes: its input slots, in order.
         makes: roles of its outputs, and the roles that these are a kind of.
+        replay_safe: a call may run twice: nothing is billed, nothing changes.
+        deduplicates: a call with a request id may be made twice: the vendor behind tells repetitions from new ones.
     """
 
     id: str
@@ -53,6 +61,8 @@ class Model:
     capabilities: tuple[str, ...]
     takes: tuple[Slot, ...] = ()
     makes: tuple[str, ...] = ()
+    replay_safe: bool = False
+    deduplicates: bool = False
     available: bool = True
     reason: str = ""
     hint: str = ""
@@ -85,6 +95,7 @@ class Table:
         capabilities: every name and alias of a capability, with the name that it stands for.
         settled: providers have had time to register; until then an unknown name may still turn up.
         retry_after: seconds after which asking again may help, where something is not there.
+        telemetry: control exports spans, so data planes report every call.
     """
 
     version: int = 0
@@ -95,14 +106,17 @@ class Table:
     capabilities: dict[str, str] = field(default_factory=dict[str, str])
     settled: bool = False
     retry_after: float = 1.0
+    telemetry: bool = False
 
     def with_load(self, load: dict[str, Load]) -> Table:
-        """Give the table with the load of some instances changed."""
-        providers = tuple(
-            replace(provider, instances=tuple(_loaded(instance, load) for instance in provider.instances))
-            for provider in self.providers
-        )
-        return replace(self, providers=providers)
+        """Give the table with the load of some instances changed; providers that have none of them stay the same."""
+        return replace(self, providers=tuple(_with_load(provider, load) for provider in self.providers))
+
+
+def _with_load(provider: Provider, load: dict[str, Load]) -> Provider:
+    if not any(instance.instance_id in load for instance in provider.instances):
+        return provider
+    return replace(provider, instances=tuple(_loaded(instance, load) for instance in provider.instances))
 
 
 def _loaded(instance: Instance, load: dict[str, Load]) -> Instance:

@@ -13,6 +13,7 @@ from automarket.errors import (
     ProviderUnknown,
     TargetMissing,
 )
+from gateway.relay.balance import Balance
 from gateway.relay.choice import choose
 from gateway.relay.metadata import target_from_metadata
 from gateway.relay.table import Instance, Load, Model, Provider, Slot, Table
@@ -37,6 +38,14 @@ def table(*providers, settled=True):
 def busy(one, *loads, places=4):
     loaded = [replace(i, load=Load(*load), max_concurrent=places) for i, load in zip(one.instances, loads, strict=True)]
     return replace(one, instances=tuple(loaded))
+
+
+def seen(*instance_ids):
+    """Give a balance with a call under way at each instance."""
+    balance = Balance()
+    for instance_id in instance_ids:
+        balance.begin(instance_id)
+    return balance
 
 
 ALL = table(provider("listen", STT), provider("speak", TTS))
@@ -111,7 +120,7 @@ def test_the_least_busy_instance_takes_the_call():
     stt = provider("listen", STT, instances=3)
     assert choose(table(busy(stt, (2, 0), (1, 0), (1, 3))), Target(model="en")).instance_id == "listen-2"
     # Its own calls count before the instance has reported them.
-    own = {"listen-2": 3}
+    own = seen(*["listen-2"] * 3)
     assert choose(table(busy(stt, (2, 0), (1, 0), (1, 3))), Target(model="en"), own).instance_id == "listen-1"
     # A full one comes last, however many places it has.
     full = table(busy(provider("big", STT), (8, 0), places=8), busy(provider("small", STT), (1, 0), places=2))
@@ -120,7 +129,7 @@ def test_the_least_busy_instance_takes_the_call():
 
 def test_calls_go_to_all_providers_of_a_capability():
     one, two = provider("one", STT), provider("two", replace(STT, id="other", names=("other",)))
-    calls = {"one-1": 1}
+    calls = seen("one-1")
     assert choose(table(one, two), Target(capability="transcription"), calls).provider_id == "two"
     assert choose(table(one, two), Target(model="en"), calls).provider_id == "one"
 
