@@ -109,7 +109,7 @@ def running_gateway(*more: str, public: str = "", hidden: bool = False) -> Itera
     commands = [
         ("asset_store", "--listen", store, "--data-dir", str(folder / "data")),
         (*CONTROL, "--listen", control, "--routes", routes, "--store", store, "--content-directory", content),
-        ("gateway.forwarder", "--listen", public, "--routes", routes),
+        ("gateway.relay", "--listen", public, "--routes", routes),
         *providers,
     ]
     try:

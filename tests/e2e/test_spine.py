@@ -135,7 +135,7 @@ async def test_a_large_file_goes_in_and_out_with_flat_memory_and_only_once(mebib
         with back.open("rb") as file:
             assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == digest
         assert (await mesh.assets.put(source)).bytes_sent == 0
-        peaks = {name: running.peak_mebibytes("-m", name) for name in ("gateway.forwarder", "asset_store")}
+        peaks = {name: running.peak_mebibytes("-m", name) for name in ("gateway.relay", "asset_store")}
         assert max(peaks.values()) < 150 * 1e6 / MIB, peaks
     source.unlink()
     back.unlink()

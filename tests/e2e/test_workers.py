@@ -19,7 +19,7 @@ from tests.support.gateway import header
 from tests.support.load import ask, echo, load_running, peer_running
 from tests.support.mesh import mesh_running
 
-WORKER = "gateway.forwarder"
+WORKER = "gateway.relay"
 SOAK = [pytest.mark.soak, pytest.mark.timeout(3000)]
 
 pytestmark = pytest.mark.slow

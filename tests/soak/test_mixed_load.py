@@ -27,7 +27,7 @@ from tests.support.samples import descriptors, sampling
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-WORKER = "gateway.forwarder"
+WORKER = "gateway.relay"
 SECONDS = float(os.environ.get("AUTOMARKET_SOAK_SECONDS", "900"))
 CSV = Path(__file__).resolve().parent.parent.parent / ".cache" / "soak" / "worker.csv"
 MIB = 1024 * 1024

@@ -68,11 +68,20 @@ class Load:
         async with open_channel(address) as channel:
             while True:
                 for call in (ask, echo):
-                    try:
-                        await call(channel, provider_id)
-                        self.calls += 1
-                    except AutoMarketError as error:
-                        self.failures.append((time.monotonic(), error))
+                    await self._count(call(channel, provider_id))
+
+    async def connect_anew(self, address, provider_id):
+        """Make every call over a new connection, until cancelled."""
+        while True:
+            async with open_channel(address) as channel:
+                await self._count(ask(channel, provider_id))
+
+    async def _count(self, call):
+        try:
+            await call
+            self.calls += 1
+        except AutoMarketError as error:
+            self.failures.append((time.monotonic(), error))
 
 
 async def ask(channel, provider_id):
@@ -98,10 +107,12 @@ async def echo(channel, provider_id, count=5, pause=0.01):
 
 
 @asynccontextmanager
-async def load_running(address, provider_id="one", connections=8):
-    """Keep calls going for the time of the block; give what becomes of them."""
+async def load_running(address, provider_id="one", connections=8, anew=2):
+    """Keep calls going for the time of the block, over connections old and new; give what becomes of them."""
     load = Load()
-    tasks = [asyncio.create_task(load.keep(address, provider_id)) for _ in range(connections)]
+    keepers = [load.keep(address, provider_id) for _ in range(connections)]
+    keepers += [load.connect_anew(address, provider_id) for _ in range(anew)]
+    tasks = [asyncio.create_task(keeper) for keeper in keepers]
     try:
         yield load
         assert not [task for task in tasks if task.done()], "an answer was wrong"

@@ -144,7 +144,7 @@ class LocalMesh:
     def _worker(self, name: str) -> ChildSpec:
         shared = len(self.workers) > 1
         command = server_command(
-            "gateway.forwarder",
+            "gateway.relay",
             *("--listen", self.address),
             *("--routes", self.layout.socket("routes")),
             *("--drain-seconds", f"{self._drain_seconds:g}"),
