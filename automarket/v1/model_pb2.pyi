@@ -350,6 +350,7 @@ class Model(_message.Message):
     REPLAY_SAFE_FIELD_NUMBER: _builtins.int
     INTERLEAVED_INPUTS_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
+    DEDUPLICATES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identity within the provider: 1 to 255 printable ASCII characters, no spaces."""
     canonical_id: _builtins.str
@@ -366,6 +367,10 @@ class Model(_message.Message):
     """A call may be repeated elsewhere when its provider is lost before the first event: nothing was billed and nothing changed."""
     interleaved_inputs: _builtins.bool
     """Chunks of several inputs may be mixed; otherwise inputs follow one another in declared order."""
+    deduplicates: _builtins.bool
+    """The request id of a call reaches a vendor that tells repetitions from new requests, so that a call with one may be repeated when its provider is lost before the first
+    event: it is billed once.
+    """
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other names for it."""
@@ -419,10 +424,11 @@ class Model(_message.Message):
         replay_safe: _builtins.bool = ...,
         interleaved_inputs: _builtins.bool = ...,
         availability: Global___Availability | None = ...,
+        deduplicates: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "limits", b"limits", "options_schema", b"options_schema", "pricing", b"pricing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "canonical_id", b"canonical_id", "capabilities", b"capabilities", "description", b"description", "id", b"id", "inputs", b"inputs", "interleaved_inputs", b"interleaved_inputs", "limits", b"limits", "name", b"name", "options_schema", b"options_schema", "outputs", b"outputs", "pricing", b"pricing", "provider_id", b"provider_id", "replay_safe", b"replay_safe", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "canonical_id", b"canonical_id", "capabilities", b"capabilities", "deduplicates", b"deduplicates", "description", b"description", "id", b"id", "inputs", b"inputs", "interleaved_inputs", b"interleaved_inputs", "limits", b"limits", "name", b"name", "options_schema", b"options_schema", "outputs", b"outputs", "pricing", b"pricing", "provider_id", b"provider_id", "replay_safe", b"replay_safe", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,8 @@ from gateway.control.names import all_capabilities, makes, takes
 from gateway.relay.table import Instance, Load, Model, Provider, Table, encode_load, encode_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.control.entries import InstanceEntry, ProviderEntry
     from gateway.control.registry import Registry
 
@@ -134,15 +136,16 @@ def _provider(entry: ProviderEntry) -> Provider:
         reason=availability.reason,
         hint=availability.hint,
         models=tuple(_model(model) for model in entry.models),
-        instances=tuple(_instance(instance) for instance in entry.instances.values()),
+        instances=tuple(_instance(instance, entry.models) for instance in entry.instances.values()),
     )
 
 
-def _instance(entry: InstanceEntry) -> Instance:
+def _instance(entry: InstanceEntry, models: Sequence[model_pb2.Model]) -> Instance:
     return Instance(
         instance_id=entry.instance_id,
         address=reachable_address(entry),
         max_concurrent=entry.registration.max_concurrent_calls,
+        max_queued=max((model.limits.max_queued_calls for model in models), default=0),
         draining=entry.draining,
         load=Load(entry.load.active_calls, entry.load.queued_calls),
     )
@@ -155,6 +158,8 @@ def _model(model: model_pb2.Model) -> Model:
         capabilities=all_capabilities(model),
         takes=takes(model),
         makes=makes(model),
+        replay_safe=model.replay_safe,
+        deduplicates=model.deduplicates,
         available=model.availability.available,
         reason=model.availability.reason,
         hint=model.availability.hint,

@@ -94,6 +94,8 @@ class Model:
         options: JSON Schema properties by option name: the typed options of the capability by their field names, and
             the model's own. Durations are numbers of seconds. What is not listed is refused; defaults are filled in.
         replay_safe: a call may be repeated elsewhere when this provider is lost: nothing is billed, nothing changes.
+        deduplicates: the provider hands the caller's request id to a vendor that tells repetitions from new requests,
+            so that a call with one may be repeated, too.
         canonical_id, aliases, name, description, version, pricing: as in the contract.
     """
 
@@ -109,6 +111,7 @@ class Model:
     version: str = ""
     pricing: Pricing | None = None
     replay_safe: bool = False
+    deduplicates: bool = False
     availability: Availability = Availability()
 
 

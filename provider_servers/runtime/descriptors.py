@@ -51,6 +51,7 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
             max_concurrent_calls=provider.max_concurrent_calls, max_queued_calls=provider.max_queued_calls
         ),
         replay_safe=model.replay_safe,
+        deduplicates=model.deduplicates,
         availability=_availability(model.availability),
     )
     message.options_schema.update(object_schema(model.options))
