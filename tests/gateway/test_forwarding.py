@@ -22,7 +22,7 @@ from automarket.errors import (
     ProviderUnavailable,
     ProviderUnknown,
     StoreUnavailable,
-    TargetMissing,
+    TargetNotFirst,
     UnavailableError,
 )
 from automarket.rpc.channel import errors_mapped
@@ -200,7 +200,7 @@ async def test_a_target_in_the_message_alone_is_enough(here):
         ({"provider": "nobody"}, ProviderUnknown),
         ({"capability_name": "text-to-smell"}, CapabilityUnknown),
         ({"capability_name": "text-to-video"}, CapabilityUnknown),
-        ({}, TargetMissing),
+        ({}, TargetNotFirst),
     ],
 )
 async def test_a_target_that_nobody_has_is_said_so(here, target, error):

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
@@ -24,8 +25,8 @@ from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
 from gateway.control.__main__ import control
 from gateway.control.settings import ControlSettings
-from gateway.forwarder.__main__ import gateway
-from gateway.forwarder.settings import ForwarderSettings
+from gateway.relay.settings import RelaySettings
+from gateway.relay.worker import serve
 from tests.support.mesh import free_port
 from tests.support.peer import Peer, Registered
 from tests.support.raw_peer import GET_MODEL, WIDE, RawPeer
@@ -147,11 +148,9 @@ class Here:
 
     @asynccontextmanager
     async def running(self, **settings):
-        """Run control and the public port; give a channel to the port."""
-        async with (
-            self.running_control(**settings),
-            _running(gateway(ForwarderSettings(listen=self.public, routes=self.routes))),
-        ):
+        """Run control and the public port; give a channel to the port. At the end nobody waits for calls."""
+        relay = RelaySettings(listen=self.public, routes=self.routes, drain_seconds=0.1)
+        async with self.running_control(**settings), _running(partial(serve, relay)):
             await until_listening(self.public)
             async with open_channel(self.public) as channel:
                 yield channel
@@ -190,8 +189,9 @@ class Processes:
         arguments = ("--listen", self.control, "--routes", self.routes, "--settle-seconds", str(settle_seconds))
         self._start("control", "gateway.control", *arguments)
 
-    def start_gateway(self) -> None:
-        self._start("gateway", "gateway.forwarder", "--listen", self.public, "--routes", self.routes)
+    def start_gateway(self, routes: str = "") -> None:
+        """Start the public port, which follows control's routes or those that somebody passes on."""
+        self._start("gateway", "gateway.relay", "--listen", self.public, "--routes", routes or self.routes)
 
     def start_peer(self, provider_id: str, instance: str = "") -> str:
         """Start a provider server; give the name of its instance."""
@@ -282,9 +282,9 @@ async def until_served(channel, timeout=15.0, **target) -> str:
             await asyncio.sleep(0.02)
 
 
-def stock_channel(address, **options):
+def stock_channel(address, *options):
     """Open a channel as anybody would, but for the size of metadata and of messages."""
-    return grpc.aio.insecure_channel(address, options=[*WIDE, ("grpc.use_local_subchannel_pool", 1)], **options)
+    return grpc.aio.insecure_channel(address, options=[*WIDE, ("grpc.use_local_subchannel_pool", 1), *options])
 
 
 async def until_raw_served(channel, timeout=15.0, **target) -> str:

@@ -29,7 +29,7 @@ from tests.support.foreign import (
     one_peer,
     run,
 )
-from tests.support.gateway import chunk, header
+from tests.support.gateway import chunk, facts, header
 from tests.support.require import require
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,15 @@ async def test_curl_is_told_what_is_wrong_in_trailers(mesh):
     [words] = [unquote(one.partition(": ")[2]) for one in fields if one.startswith("grpc-message:")]
     assert "none" in words
     assert any(one.startswith("grpc-status-details-bin: ") for one in fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("100S", 100), ("59900m", 59.9), ("2M", 120), ("1H", 3600), ("9000000u", 9)]
+)
+async def test_a_deadline_that_curl_sends_is_shorter_for_the_provider(mesh, given, seconds):
+    request = pb.GenerateRequest(target=WORDS.target).SerializeToString()
+    _, answer = await curl(mesh, GENERATE, request, headers=(f"grpc-timeout: {given}",))
+    assert seconds * 0.95 < facts(pb.GenerateResponse.FromString(answer[5:]))["left"] < seconds
 
 
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["silent", "stopped"])

@@ -16,13 +16,13 @@ ROUNDS = 25
 
 
 @pytest.mark.parametrize("seconds", [0.25, 1.0, 3.3, 59.9, 100.0, 4000.0, 1_000_000.0])
-async def test_what_is_left_for_the_provider_is_never_more_than_the_caller_gave(hop, seconds):
+async def test_the_provider_has_nearly_all_of_the_time_and_never_more_than_was_sent(hop, seconds):
     for _ in range(ROUNDS):
         begin = time.monotonic()
         left = float(await hop.unary_unary(GET_MODEL)(b"", metadata=asking("time"), timeout=seconds))
         took = time.monotonic() - begin
-        # gRPC writes a time with as few digits as keep it right by 1 %.
-        assert seconds * 0.95 - took - 0.1 <= left <= seconds
+        # gRPC itself rounds up what it sends by at most 1 %.
+        assert seconds * 0.95 - took - 0.1 < left < seconds * 1.01
 
 
 async def test_a_call_without_a_deadline_has_none_behind_either(hop):
