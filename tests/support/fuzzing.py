@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import socket
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,11 +46,13 @@ DATA_BYTES = (0, 1, 5, 100, 5000, 16384)
 
 
 def table() -> Table:
-    """Give a routing table with two providers, the first of them safe to repeat calls at."""
+    """Give a routing table with two providers: one is safe to repeat calls at, the other has few places."""
 
     def provider(name: str) -> Provider:
-        models = (Model(id="words", names=("words",), capabilities=("speech-to-text",)),)
-        instances = tuple(Instance(f"{name}-{n}", f"unix:/{name}-{n}") for n in (1, 2))
+        is_near = name == "near"
+        models = (Model(id="words", names=("words",), capabilities=("speech-to-text",), replay_safe=is_near),)
+        places = 0 if is_near else 3
+        instances = tuple(Instance(f"{name}-{n}", f"unix:/{name}-{n}", max_concurrent=places) for n in (1, 2))
         return Provider(id=name, names=(name,), models=models, instances=instances)
 
     return Table(
@@ -64,14 +67,13 @@ class FakeTransport:
         self.written = bytearray()
         self.is_closed = False
 
+    family = socket.AF_UNIX
+
     def get_extra_info(self, _name):
         return self
 
-    @property
-    def family(self):
-        import socket
-
-        return socket.AF_UNIX
+    def fileno(self):
+        return -1
 
     def set_write_buffer_limits(self, high=None, low=None):
         pass
@@ -93,7 +95,7 @@ class FakeTransport:
         return self.is_closed
 
     def get_write_buffer_size(self):
-        return len(self.written)
+        return 1  # as if the kernel took nothing: all that is written comes here
 
 
 class SocketlessWorker(Worker):
@@ -192,15 +194,15 @@ class Checker:
             made.parse_body(memoryview(self._rest)[at + 9 : at + 9 + length])
             at += 9 + length
             self._check(made)
+            self.frames += 1
             came.append(made)
         self._rest = self._rest[at:]
-        self.frames += len(came)
         return came
 
     def _check(self, made: Frame) -> None:
         assert not self.has_failed, f"{made} after the last GOAWAY"
         assert self._open is None or isinstance(made, ContinuationFrame), "a block that was interrupted"
-        assert self.frames or isinstance(made, SettingsFrame) or self.streams, "SETTINGS come first"
+        assert self.frames or isinstance(made, SettingsFrame), "SETTINGS come first"
         if isinstance(made, DataFrame):
             self._check_data(made)
         elif isinstance(made, HeadersFrame):
@@ -269,8 +271,17 @@ class End:
         while data and self.is_open:
             size = rng.choice((1, 10, 100, 70000)) if rng else len(data)
             piece, data = data[:size], data[size:]
-            self.wire.data_received(piece)
+            self.receive(piece)
             self.take()
+
+    def receive(self, piece: bytes) -> None:
+        """Let the worker read bytes as a transport does."""
+        while piece:
+            room = self.wire.get_buffer(-1)
+            size = min(len(room), len(piece))
+            room[:size] = piece[:size]
+            self.wire.buffer_updated(size)
+            piece = piece[size:]
 
     def take(self) -> list[Frame]:
         """Parse what the worker has written; close when it has."""
@@ -473,7 +484,7 @@ class Fuzzer:
         assert not worker.leases.open
         assert not worker._wires
         assert not worker._announced
-        assert not [one for one in worker.balance.outstanding.values() if one]
+        assert not [one for one in worker.balance.standings.values() if one.outstanding]
 
 
 def damaged(rng: random.Random, data: bytes) -> bytes:

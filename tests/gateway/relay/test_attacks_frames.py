@@ -79,7 +79,10 @@ CONNECTION_FAULTS = {
     "DATA on an even stream": on_stream(h2.DATA, b"x", 2, OPEN),
     "HEADERS on the connection": Fault(h2.headers(0, REQUEST), PROTOCOL),
     "HEADERS on an even stream": Fault(h2.headers(2, REQUEST), PROTOCOL),
-    "HEADERS on a stream below one that was opened": Fault(h2.headers(5, REQUEST) + h2.headers(3, REQUEST), PROTOCOL),
+    # Opening a stream closes all below it that were not opened before.
+    "HEADERS on a stream below one that was opened": Fault(
+        h2.headers(5, REQUEST) + h2.headers(3, REQUEST), h2.STREAM_CLOSED
+    ),
     "HEADERS too short for their priority": Fault(
         h2.frame(h2.HEADERS, h2.END_HEADERS | h2.WITH_PRIORITY, 1, bytes(4)), FRAME_SIZE
     ),

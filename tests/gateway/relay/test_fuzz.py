@@ -44,7 +44,7 @@ def test_any_frames_are_answered_with_valid_frames_however_they_are_cut(frames, 
         for at in range(0, len(whole), size):
             if client.is_open:
                 client.checker.sent(whole[at : at + size])
-                client.wire.data_received(whole[at : at + size])
+                client.receive(whole[at : at + size])
                 written += client.transport.written
                 client.take()
         said.append(bytes(written))
