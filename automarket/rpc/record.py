@@ -50,11 +50,8 @@ class CallRecord:
         """Write down how the call went."""
         metrics.active_calls.add(-1, self._label)
         seconds = time.monotonic() - self._begin
-        labels = {**self._label, **self.facts, "code": self._code.name}
-        metrics.calls.add(1, labels)
-        metrics.call_duration.record(seconds, labels)
-        metrics.bytes_received.add(self.bytes_in, self._label)
-        metrics.bytes_sent.add(self.bytes_out, self._label)
+        facts = {**self.facts, "code": self._code.name}
+        metrics.calls.add(self._label["method"], facts, (seconds,), bytes_in=self.bytes_in, bytes_out=self.bytes_out)
         if not self.method.startswith(_QUIET):
             log.info("call", extra=self._line(seconds))
 

@@ -24,8 +24,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from automarket.errors import AutoMarketError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span
 
 ENDPOINT_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -35,6 +38,7 @@ SHUTDOWN_SECONDS = 1.5
 _PROPAGATOR = TraceContextTextMapPropagator()
 _SEND_MILLISECONDS = 500
 _tracer = trace.get_tracer("automarket")
+_stops: list[Callable[[], object]] = []
 log = logging.getLogger("automarket.telemetry")
 
 
@@ -47,6 +51,11 @@ def is_wanted() -> bool:
 def is_configured() -> bool:
     """Tell whether somebody has set up tracing in this process: `configure`, or the program that we are a part of."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def is_exporting() -> bool:
+    """Tell whether this process exports what it records: it is asked to, and all that it takes is installed."""
+    return is_wanted() and is_configured()
 
 
 def configure(service_name: str, *, attributes: Mapping[str, str] | None = None) -> None:
@@ -65,30 +74,50 @@ def configure(service_name: str, *, attributes: Mapping[str, str] | None = None)
 
 
 def _configure(attributes: dict[str, str]) -> None:
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # Without an endpoint the collector is on this machine, where nothing is encrypted.
-    plain = None if os.environ.get(ENDPOINT_VARIABLE) else True
     resource = Resource.create(attributes)
     # `shutdown` ends both within a bound; at exit they would wait long for a collector that is not there.
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(insecure=plain)
-    tracers.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=_SEND_MILLISECONDS))
+    tracers.add_span_processor(span_processor())
     trace.set_tracer_provider(tracers)
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(insecure=plain))
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False))
+    metrics.set_meter_provider(meter_provider(resource))
+
+
+def span_processor() -> SpanProcessor:
+    """Give what sends spans to the collector."""
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    return BatchSpanProcessor(OTLPSpanExporter(insecure=_is_plain()), schedule_delay_millis=_SEND_MILLISECONDS)
+
+
+def meter_provider(resource: Resource) -> MeterProvider:
+    """Give what sends metrics of a process to the collector."""
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(insecure=_is_plain()))
+    return MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False)
+
+
+def _is_plain() -> bool | None:
+    """Tell whether nothing is encrypted: without an endpoint the collector is on this machine."""
+    return None if os.environ.get(ENDPOINT_VARIABLE) else True
+
+
+def at_shutdown(stop: Callable[[], object]) -> None:
+    """Have something else sent and ended by `shutdown`."""
+    _stops.append(stop)
 
 
 def shutdown() -> None:
     """Send what has not been sent yet, for up to 1.5 s. Harmless when nothing was configured."""
     providers: list[Any] = [trace.get_tracer_provider(), metrics.get_meter_provider()]
-    stops = [provider.shutdown for provider in providers if hasattr(provider, "shutdown")]
+    stops = [*_stops, *(provider.shutdown for provider in providers if hasattr(provider, "shutdown"))]
+    _stops.clear()
     threads = [threading.Thread(target=stop, daemon=True) for stop in stops]
     for thread in threads:
         thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from automarket.rpc import telemetry
 from automarket.rpc.channel import is_local
 from automarket.rpc.process import run_server
 from automarket.rpc.server import RpcServer
@@ -23,6 +24,7 @@ from gateway.control.known import read_known
 from gateway.control.provider_service import ProviderServicer
 from gateway.control.registry import Registry
 from gateway.control.registry_service import RegistryServicer
+from gateway.control.reports import Reports
 from gateway.control.routes import Routes
 from gateway.control.settings import ControlSettings
 
@@ -31,10 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 # What a client sees through the gateway: reflection describes all of it, wherever it is served.
-PUBLIC_SERVICES = tuple(
-    service.full_name
+_PUBLIC = tuple(
+    service
     for file in (asset_service_pb2, discovery_service_pb2, media_provider_service_pb2, model_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
+)
+PUBLIC_SERVICES = tuple(service.full_name for service in _PUBLIC)
+PUBLIC_METHODS = (
+    *(f"/{service.full_name}/{method.name}" for service in _PUBLIC for method in service.methods),
+    *(f"/grpc.health.v1.Health/{name}" for name in ("Check", "List", "Watch")),
+    *(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")),
 )
 GRACE_SECONDS = 2.0
 
@@ -60,7 +68,8 @@ def control(settings: ControlSettings) -> Callable[[asyncio.Event], Awaitable[No
         registry = Registry(settings.remember_seconds, settings.settle_seconds)
         if settings.known_providers is not None:
             registry.know(read_known(settings.known_providers))
-        routes = Routes(registry, control=settings.listen, asset_store=settings.store)
+        reports = Reports(PUBLIC_METHODS) if telemetry.is_exporting() else None
+        routes = Routes(registry, control=settings.listen, asset_store=settings.store, reports=reports)
         server = RpcServer([settings.listen], PUBLIC_SERVICES, allow_network=settings.insecure)
         add_RegistryServiceServicer_to_server(RegistryServicer(registry, store_location(settings)), server.grpc)
         add_DiscoveryServiceServicer_to_server(DiscoveryServicer(registry, routes), server.grpc)

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from gateway.control.entries import InstanceEntry, ProviderEntry
     from gateway.control.registry import Registry
+    from gateway.control.reports import Reports
 
 log = logging.getLogger("automarket.control.routes")
+
+_LONGEST_LINE = 2 * 1024 * 1024
 
 _ALIASES = {name: known.name for known in capabilities.ALL for name in (known.name, *known.aliases)}
 
@@ -43,12 +46,14 @@ class Routes:
         registry: what the table is made of.
         control: address of control's own services.
         asset_store: address of the asset store, or empty.
+        reports: takes what the followers report; None when nobody collects it.
     """
 
-    def __init__(self, registry: Registry, *, control: str, asset_store: str) -> None:
+    def __init__(self, registry: Registry, *, control: str, asset_store: str, reports: Reports | None = None) -> None:
         self._registry = registry
         self._control = control
         self._asset_store = asset_store
+        self._reports = reports
         self._epoch = uuid.uuid4().hex
         self._followers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -70,13 +75,14 @@ class Routes:
             capabilities={**own, **_ALIASES},
             settled=self._registry.settled,
             retry_after=self._registry.retry_after,
+            telemetry=self._reports is not None,
         )
 
     async def serve(self, path: str) -> None:
         """Let data planes follow at a Unix socket."""
         with contextlib.suppress(FileNotFoundError):
             Path(path).unlink()
-        self._server = await asyncio.start_unix_server(self._follow, path)
+        self._server = await asyncio.start_unix_server(self._follow, path, limit=_LONGEST_LINE)
         Path(path).chmod(0o600)
         for delay in self._registry.settle_times:
             asyncio.get_running_loop().call_later(delay + 0.01, self._push_table)
@@ -93,13 +99,28 @@ class Routes:
         self._followers.add(writer)
         try:
             writer.write(encode_table(self.table()))
-            while await reader.read(1024):  # a follower says nothing; this ends when it goes
-                pass
+            await self._read(reader, writer)
         except OSError:
             pass
         finally:
+            if self._reports is not None:
+                self._reports.gone(writer)
             self._followers.discard(writer)
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, follower: asyncio.StreamWriter) -> None:
+        """Take what a follower reports, until it goes."""
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError as error:  # longer than any report
+                if self._reports is not None:
+                    self._reports.dropped(error)
+                continue
+            if not line:
+                return
+            if self._reports is not None and line.endswith(b"\n"):
+                self._reports.take(follower, line)
 
     def _push_table(self) -> None:
         if self._followers:

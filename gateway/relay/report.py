@@ -5,7 +5,7 @@ A report is one JSON line:
 | key | value |
 | --- | --- |
 | worker | the worker's process id |
-| calls | for each kind of call: method, provider, model, code, replays, bytes in, bytes out, seconds of each |
+| calls | for each kind of call: method, provider, model, code, bytes in, bytes out, seconds of each |
 | spans | of each: method, provider, model, code, reason, replays, begin, end, trace, span, parent |
 | gauges | levels by name |
 | counts | what has been counted since the last report, by name |
@@ -98,7 +98,7 @@ class Reports:
 
     def line(self) -> bytes:
         """Give the report and begin the next one; levels stay as they are."""
-        calls = [(*key, kind.replays, kind.bytes_in, kind.bytes_out, kind.seconds) for key, kind in self._kinds.items()]
+        calls = [(*key, kind.bytes_in, kind.bytes_out, kind.seconds) for key, kind in self._kinds.items()]
         report = {"worker": os.getpid(), "calls": calls, "spans": self._spans}
         report |= {"gauges": self._gauges, "counts": self._counts}
         line = json.dumps(report, separators=(",", ":")).encode() + b"\n"
@@ -109,15 +109,14 @@ class Reports:
 class _Kind:
     """Calls that have everything in common that they are counted by."""
 
-    __slots__ = ("bytes_in", "bytes_out", "replays", "seconds")
+    __slots__ = ("bytes_in", "bytes_out", "seconds")
 
     def __init__(self) -> None:
-        self.replays = self.bytes_in = self.bytes_out = 0
+        self.bytes_in = self.bytes_out = 0
         self.seconds: list[float] = []
 
     def add(self, call: CallReport) -> None:
         """Add a call."""
-        self.replays += call.replays
         self.bytes_in += call.bytes_in
         self.bytes_out += call.bytes_out
         self.seconds.append(round(max(0.0, call.end - call.begin), 6))
