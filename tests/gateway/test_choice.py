@@ -14,8 +14,9 @@ from automarket.errors import (
     TargetMissing,
 )
 from gateway.relay.balance import Balance
-from gateway.relay.choice import choose
+from gateway.relay.choice import AllBusy, choose
 from gateway.relay.metadata import target_from_metadata
+from gateway.relay.offers import Offers
 from gateway.relay.table import Instance, Load, Model, Provider, Slot, Table
 from gateway.relay.target import Target, fit_slots
 
@@ -132,6 +133,144 @@ def test_calls_go_to_all_providers_of_a_capability():
     calls = seen("one-1")
     assert choose(table(one, two), Target(capability="transcription"), calls).provider_id == "two"
     assert choose(table(one, two), Target(model="en"), calls).provider_id == "one"
+
+
+def test_who_answers_sooner_takes_the_call_among_equals():
+    two = table(provider("listen", STT, instances=2))
+    balance = Balance()
+    for name, seconds in (("listen-1", 0.5), ("listen-2", 0.05)):
+        balance.begin(name)
+        balance.end(name, now=0.0, seconds=seconds, failed=False)
+    assert {choose(two, Target(model="en"), balance, now=0.0).instance_id for _ in range(5)} == {"listen-2"}
+    balance.begin("listen-2")
+    assert choose(two, Target(model="en"), balance, now=0.0).instance_id == "listen-1", "calls come before latency"
+    balance.end("listen-2", now=50.0, seconds=0.05, failed=False)
+    assert choose(two, Target(model="en"), balance, now=50.0).instance_id == "listen-1", "slow once is not for ever"
+
+
+def test_equals_take_turns():
+    all_equal = table(provider("one", STT, instances=2), provider("two", STT), provider("three", STT))
+    balance, taken = Balance(), []
+    for number in range(8):
+        route = choose(all_equal, Target(model="en"), balance, now=float(number))
+        taken.append(route.instance_id)
+        balance.begin(route.instance_id)
+        balance.end(route.instance_id, now=float(number), seconds=0.02, failed=False)
+    assert set(taken[:4]) == {"one-1", "one-2", "two-1", "three-1"}
+    assert taken[4:] == taken[:4]
+
+
+def failing(*instance_ids):
+    """Give a balance that has ejected instances."""
+    balance = Balance()
+    for instance_id in instance_ids:
+        for _ in range(5):
+            balance.begin(instance_id)
+            balance.end(instance_id, now=0.0, seconds=None, failed=True)
+    return balance
+
+
+def test_who_keeps_failing_is_passed_over_while_others_are_left():
+    three = table(provider("listen", STT, instances=3))
+    balance = failing("listen-1")
+    balance.begin("listen-2")
+    balance.begin("listen-3")
+    en = Target(model="en")
+    assert choose(three, en, balance, now=0.5).instance_id != "listen-1"
+    tried = frozenset({"listen-2", "listen-3"})
+    assert choose(three, en, balance, tried, 0.5).instance_id == "listen-1", "rather that one than none"
+    assert choose(three, replace(en, provider="listen", instance_id="listen-1"), balance, now=0.5)
+    assert choose(three, en, balance, now=1.0).instance_id == "listen-1", "its time is over"
+    balance.begin("listen-1")
+    balance.end("listen-1", now=1.0, seconds=None, failed=True)
+    assert choose(three, en, balance, now=2.5).instance_id != "listen-1"
+
+
+def test_half_of_a_provider_is_never_passed_over():
+    two = table(provider("listen", STT, instances=2))
+    assert choose(two, Target(model="en"), failing("listen-1", "listen-2"), now=0.5).instance_id == "listen-2"
+    alone = table(provider("listen", STT))
+    assert choose(alone, Target(model="en"), failing("listen-1"), now=0.5).instance_id == "listen-1"
+
+
+def bounded(name, *models, places=1, line=1, instances=1, **fields):
+    one = provider(name, *models, instances=instances, **fields)
+    return replace(one, instances=tuple(replace(i, max_concurrent=places, max_queued=line) for i in one.instances))
+
+
+def test_calls_wait_here_when_every_instance_has_as_many_as_it_takes():
+    both = table(bounded("one", STT, instances=2), bounded("two", STT, local=False))
+    en = Target(model="en")
+    assert choose(both, en).limit == 2
+    assert choose(table(provider("listen", STT)), en, seen(*["listen-1"] * 999)).limit == 0
+    balance = seen("one-1", "one-1", "one-2")
+    assert choose(both, en, balance).instance_id == "one-2"
+    balance.begin("one-2")
+    assert choose(both, en, balance).provider_id == "two"
+    balance.begin("two-1")
+    balance.begin("two-1")
+    with pytest.raises(AllBusy) as caught:
+        choose(both, en, balance)
+    assert caught.value.provider_ids == ("one", "two")
+    with pytest.raises(AllBusy) as caught:
+        choose(both, Target(provider="one", instance_id="one-2"), balance)
+    assert caught.value.provider_ids == ("one",)
+    balance.end("one-1", now=0.0, seconds=0.1, failed=False)
+    assert choose(both, en, balance).instance_id == "one-1"
+
+
+def test_a_place_that_may_become_free_is_better_than_an_instance_that_fails():
+    both = table(bounded("listen", STT, instances=2))
+    balance = failing("listen-1")
+    balance.begin("listen-2")
+    balance.begin("listen-2")
+    with pytest.raises(AllBusy):
+        choose(both, Target(model="en"), balance, now=0.5)
+
+
+def test_fallbacks_come_before_waiting_and_waiting_before_an_error():
+    both = table(bounded("listen", STT), bounded("speak", TTS))
+    balance = seen("listen-1", "listen-1")
+    target = Target(model="en", fallbacks=(("none", ""), ("rms", "")))
+    assert choose(both, target, balance).model_id == "rms"
+    balance.begin("speak-1")
+    balance.begin("speak-1")
+    with pytest.raises(AllBusy) as caught:
+        choose(both, target, balance)
+    assert caught.value.provider_ids == ("listen",)
+    with pytest.raises(AllBusy):
+        choose(both, Target(model="none", fallbacks=(("rms", ""),)), balance)
+
+
+def test_a_route_says_whether_the_call_may_be_repeated():
+    safe, paid = replace(STT, replay_safe=True), replace(TTS, deduplicates=True)
+    both = table(provider("listen", safe), provider("speak", paid))
+    routes = [choose(both, Target(provider=name)) for name in ("listen", "speak")]
+    assert [(route.replay_safe, route.deduplicates) for route in routes] == [(True, False), (False, True)]
+
+
+def test_what_is_remembered_of_a_table_does_not_outlive_its_names():
+    before = table(provider("listen", STT))
+    loaded = before.with_load({"listen-1": Load(9, 9)})
+    en = Target(model="en")
+    assert choose(before, en) == choose(loaded, en)
+    moved = replace(loaded.providers[0], instances=(Instance("listen-2", "unix:/moved"),))
+    assert choose(replace(loaded, providers=(moved,)), en).address == "unix:/moved"
+    renamed = replace(moved, models=(replace(STT, names=("de",)),))
+    with pytest.raises(ModelUnknown):
+        choose(replace(loaded, providers=(renamed,)), en)
+    broken = replace(moved, available=False, reason="no key")
+    with pytest.raises(ProviderUnavailable, match="no key"):
+        choose(replace(loaded, providers=(broken,)), en)
+    assert choose(before, en).instance_id == "listen-1"
+
+
+def test_any_number_of_made_up_targets_is_forgotten_again():
+    offers = Offers()
+    for number in range(1000):
+        assert offers.find(ALL, Target(capability=" " * number + "speech-to-text"))
+    assert len(offers._offers) <= 256
+    assert len(offers._candidates) <= 256
 
 
 def test_the_first_model_of_a_provider_is_its_default():

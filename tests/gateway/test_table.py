@@ -10,10 +10,29 @@ from gateway.relay.feed import RoutingFeed
 from gateway.relay.table import Instance, Load, Model, Provider, Slot, Table, TableCopy, encode_load, encode_table
 from tests.support.gateway import until
 
-MODEL = Model("m", ("m", "alias"), ("speech-to-text",), (Slot(("audio",), repeated=True),), ("text",), hint="h")
-ONE = Provider("one", ("one",), models=(MODEL,), instances=(Instance("one-1", "unix:/1", 4, load=Load(1, 2)),))
+MODEL = Model(
+    "m",
+    ("m", "alias"),
+    ("speech-to-text",),
+    (Slot(("audio",), repeated=True),),
+    ("text",),
+    replay_safe=True,
+    deduplicates=True,
+    hint="h",
+)
+ONE = Provider("one", ("one",), models=(MODEL,), instances=(Instance("one-1", "unix:/1", 4, 8, load=Load(1, 2)),))
 TWO = Provider("two", ("two",), local=False, available=False, reason="r", instances=(Instance("two-1", "unix:/2"),))
-TABLE = Table(7, "first", (ONE, TWO), "unix:/c", "unix:/s", {"stt": "speech-to-text"}, settled=True, retry_after=3.0)
+TABLE = Table(
+    7,
+    "first",
+    (ONE, TWO),
+    "unix:/c",
+    "unix:/s",
+    {"stt": "speech-to-text"},
+    settled=True,
+    retry_after=3.0,
+    telemetry=True,
+)
 
 
 def without_instances(*providers):
@@ -40,6 +59,7 @@ def test_load_changes_the_instances_that_it_names():
     copy.apply(encode_load({"two-1": Load(5, 6), "gone": Load(1, 1)}))
     one, two = copy.table.providers
     assert (one.instances[0].load, two.instances[0].load) == (Load(1, 2), Load(5, 6))
+    assert copy.table.with_load({"two-1": Load(7, 7)}).providers[0] is one, "what did not change stays the same"
 
 
 def test_a_line_that_is_none_is_an_error():
@@ -99,3 +119,35 @@ async def test_a_feed_follows_reconnects_and_survives_a_broken_line(short_dir):
         connections[-1].close()
         await until(lambda: not feed.connected)
         assert not feed.table.settled
+
+
+async def test_a_feed_takes_reports_back_while_somebody_reads_them(short_dir):
+    path = str(short_dir / "r.sock")
+    lines, reads, followers = [], asyncio.Event(), []
+
+    async def serve(reader, writer):
+        followers.append(writer)
+        writer.write(encode_table(TABLE))
+        await reads.wait()
+        while line := await reader.readline():
+            lines.append(line)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, path, limit=1024)
+    async with RoutingFeed(path) as feed:
+        feed.send(b"nobody is there\n")
+        await until(lambda: feed.connected)
+        feed.send(b"first\n")
+        for _ in range(4000):
+            feed.send(b"x" * 999 + b"\n")
+        assert feed._writer.transport.get_write_buffer_size() <= 1024 * 1024, "what nobody takes is lost"
+        reads.set()
+        await until(lambda: feed._writer.transport.get_write_buffer_size() == 0)
+        feed.send(b"last\n")
+        await until(lambda: b"last\n" in lines)
+        assert lines[0] == b"first\n"
+        assert 1000 < len(lines) < 4000
+        server.close()
+        followers[0].close()
+        await until(lambda: not feed.connected)
+        feed.send(b"nobody is there again\n")
