@@ -23,7 +23,7 @@ from gateway.relay.destination import HEALTH, MODELS, Destination, fixed
 from gateway.relay.first_message import FirstMessage
 from gateway.relay.frames import ErrorCode
 from gateway.relay.headers import block
-from gateway.relay.heads import GRPC, MalformedError, RequestHead, answer_block, read_request, timeout_field
+from gateway.relay.heads import MalformedError, RequestHead, answer_block, is_grpc, read_request, timeout_field
 from gateway.relay.metadata import target_from_metadata
 from gateway.relay.retry import Failure, may_replay
 from gateway.relay.status import trailers
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from gateway.relay.balance import Balance
     from gateway.relay.connection import Shared
-    from gateway.relay.headers import Field
+    from gateway.relay.headers import FieldList
     from gateway.relay.heads import AnswerHead
     from gateway.relay.leases import Leases, Session, Upstream
     from gateway.relay.line import Lines
@@ -91,7 +91,7 @@ class Calls:
 
     # A call begins
 
-    def begin(self, stream: Stream, session: Session, fields: list[Field] | None, *, end: bool) -> None:
+    def begin(self, stream: Stream, session: Session, fields: FieldList | None, *, end: bool) -> None:
         """Take a new call."""
         now = self._shared.clock()
         try:
@@ -105,7 +105,7 @@ class Calls:
         self._budget.deposit(now)
         if fields is None:
             self.end_with(call, ExhaustedError("the metadata are larger than 16 KiB", hint="send less metadata"))
-        elif head.method != _POST or not head.content_type.startswith(GRPC):
+        elif head.method != _POST or not is_grpc(head.content_type):
             self._refuse_stranger(call)
         elif head.refusal:
             self.end_with(call, InvalidRequestError(head.refusal))
@@ -123,8 +123,16 @@ class Calls:
             self._health.begin(call, self, end=end)
         elif not path.startswith(MODELS):
             self.attempt(call)
-        elif (target := target_from_metadata(call.head.ours)) is not None:
-            call.target = target
+        else:
+            self._find_target(call, end=end)
+
+    def _find_target(self, call: Call, *, end: bool) -> None:
+        try:
+            call.target = target_from_metadata(call.head.ours)
+        except AutoMarketError as error:
+            self.end_with(call, error)
+            return
+        if call.target is not None:
             self.attempt(call)
         else:
             call.first = FirstMessage(call.head.encoding)

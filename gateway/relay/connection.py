@@ -20,14 +20,15 @@ from gateway.relay import frames
 from gateway.relay.frames import HEAD, MAX_FRAME_BYTES, MAX_WINDOW, ErrorCode
 from gateway.relay.headers import NO_TABLE, CompressionError, FieldCache, HeaderListTooLarge, HeaderReader
 from gateway.relay.limits import Limits, Meter
-from gateway.relay.stream import MOST_WINDOW, WINDOW, Stream, Waiting
+from gateway.relay.stream import BULK_BYTES, BULK_WINDOW, MOST_WINDOW, WINDOW, Stream, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.relay.headers import Field
+    from gateway.relay.headers import FieldList
 
 CONNECTION_WINDOW: Final = 4 * 1024 * 1024
+_EXTRA_WINDOW: Final = 4 * 1024 * 1024
 _CONNECTION_GRANT: Final = CONNECTION_WINDOW // 4
 _FLUSH_BYTES: Final = 256 * 1024
 _QUANTUM: Final = 4 * MAX_FRAME_BYTES
@@ -47,7 +48,7 @@ _FIXED_SIZES: Final = {frames.PRIORITY: 5, frames.RST_STREAM: 4, frames.PING: 8,
 class Events(Protocol):
     """What a connection tells."""
 
-    def on_headers(self, stream: Stream, fields: list[Field] | None, *, end: bool) -> None:
+    def on_headers(self, stream: Stream, fields: FieldList | None, *, end: bool) -> None:
         """A header block came; None when it holds more than was announced as the most."""
 
     def on_data(self, stream: Stream, payload: bytes, *, end: bool) -> None:
@@ -133,12 +134,13 @@ class Connection:
         self.received = 0
         self.withheld: set[Stream] = set()
         self._unsent: dict[Connection, int] = {}
+        self._extra = 0
         self._owed = 0
         self._withholds = False
         self.rest = b""
         self._preface_left = frames.PREFACE if is_server else b""
         self._block: _Block | None = None
-        self._reader = HeaderReader(shared.cache, limits.header_list_bytes)
+        self._reader = HeaderReader(shared.cache, limits.header_list_bytes, repeats=not is_server)
         self._has_sent_headers = False
         self._next_id = 1
         self._control = Meter(limits.control_frames, limits.control_seconds)
@@ -348,7 +350,13 @@ class Connection:
     def forget(self, stream: Stream) -> bool:
         """Let go of a stream; tell whether there was one."""
         self.drop_queue(stream)
-        return self.streams.pop(stream.id, None) is not None
+        return self._remove(stream)
+
+    def _remove(self, stream: Stream) -> bool:
+        if self.streams.pop(stream.id, None) is None:
+            return False
+        self._extra -= max(0, stream.window - WINDOW)
+        return True
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -393,16 +401,24 @@ class Connection:
         self._grant(stream)
 
     def _grow(self, stream: Stream) -> None:
-        """Double the window of a stream that used up half of it in less than a long round trip."""
-        rtt = self.measure_rtt()
-        if rtt <= _LONG_RTT_SECONDS or stream.window >= MOST_WINDOW:
+        """Double the window of a large stream, or of one that is held up by a long round trip.
+
+        Only so many bytes of window beyond the usual may be out on a connection: what its streams can have waiting
+        here, should their receivers stop, is to stay below what holds up the connection itself.
+        """
+        if stream.window >= MOST_WINDOW or (stream.peer is not None and stream.peer.queue is not None):
             return
-        now = self.shared.clock()
-        waits = stream.peer is not None and stream.peer.queue is not None
-        if not waits and now - stream.last_grant < 2 * rtt:
+        rtt = self.measure_rtt()
+        if rtt > _LONG_RTT_SECONDS:
+            now = self.shared.clock()
+            grows = now - stream.last_grant < 2 * rtt
+            stream.last_grant = now
+        else:
+            grows = stream.received >= BULK_BYTES and stream.window < BULK_WINDOW
+        if grows and self._extra + stream.window <= _EXTRA_WINDOW:
+            self._extra += stream.window
             stream.owed += stream.window
             stream.window *= 2
-        stream.last_grant = now
 
     def _grant(self, stream: Stream) -> None:
         if stream.owed and not stream.has_ended and stream.id in self.streams:
@@ -630,7 +646,7 @@ class Connection:
             self._done(stream)
 
     def _done(self, stream: Stream) -> None:
-        if self.streams.pop(stream.id, None) is not None:
+        if self._remove(stream):
             self.events.on_done(stream)
 
     def _take_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -688,7 +704,7 @@ class Connection:
         else:
             self._tell_headers(stream, fields, end=block.end)
 
-    def _take_first_block(self, block: _Block, fields: list[Field] | None) -> None:
+    def _take_first_block(self, block: _Block, fields: FieldList | None) -> None:
         stream_id = block.stream_id
         if not self.is_server:  # of a stream that was reset: what was under way
             return
@@ -708,7 +724,7 @@ class Connection:
         stream = self.streams[stream_id] = Stream(self, stream_id, self.peer_window)
         self._tell_headers(stream, fields, end=block.end)
 
-    def _tell_headers(self, stream: Stream, fields: list[Field] | None, *, end: bool) -> None:
+    def _tell_headers(self, stream: Stream, fields: FieldList | None, *, end: bool) -> None:
         if end:
             stream.has_ended = True
             if stream.expected:

@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from automarket.errors import InvalidRequestError, TargetMismatch, TargetMissing, TargetNotFirst
-from gateway.relay.target import Target
+from gateway.relay.target import MAX_FALLBACKS, MAX_ROLES, Target
 from gateway.relay.wire import WireType, fields, split_tag, varint_at
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _MAX_PACKED_BYTES: Final = 2 * MAX_BYTES
 _WINDOWS: Final = {b"deflate": 15, b"gzip": 31}
 _ENUM_MASK: Final = (1 << 32) - 1
 # Choosing a route takes time for each of them, and 16 KiB hold thousands.
-MAX_FALLBACKS: Final = 8
-MAX_ROLES: Final = 256
 
 KEYS: Final = "automarket-capability, -model, -provider, -instance, -roles and -prefer"
 _HINT: Final = f"send the target as call metadata ({KEYS}), or as field 1 of the first message"

@@ -10,9 +10,10 @@ ids and tokens make every whole block unique.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hpack import Decoder, HPACKError
@@ -26,10 +27,14 @@ STATIC: Final = tuple((bytes(name), bytes(value)) for name, value in HeaderTable
 # Sent before the first field on every connection: whoever decodes may forget its dynamic table.
 NO_TABLE: Final = b"\x20"
 FIELD_OVERHEAD: Final = 32
+# Literals with a name of their own: not kept, never kept, kept.
+_NEW_NAMES: Final = (0x00, 0x10, 0x40)
 
 _CACHE_BYTES: Final = 1024 * 1024
 _CACHE_OVERHEAD: Final = 400  # what an entry costs beside its bytes
 _MAX_CACHED_FIELD: Final = 512
+_MAX_CACHED_BLOCK: Final = 512
+_CACHED_BLOCKS: Final = 512
 
 
 class CompressionError(Exception):
@@ -40,7 +45,7 @@ class HeaderListTooLarge(Exception):
     """A block holds more than was announced as the most."""
 
 
-class Role(IntEnum):
+class Role:
     """What a field means to the relay."""
 
     PASSED = 0
@@ -58,6 +63,10 @@ class Role(IntEnum):
     FLAWED = 12
 
 
+# Each call has its own.
+_NEVER_AGAIN: Final = (Role.TRACE, Role.DETAILS)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field.
@@ -65,12 +74,14 @@ class Field:
     Attributes:
         wire: its bytes as they may be sent on.
         role: what it means to the relay.
+        size: what it counts in a header list.
     """
 
     name: bytes
     value: bytes
     wire: bytes
     role: int
+    size: int
 
 
 _ROLES: Final = {
@@ -91,30 +102,26 @@ _ROLES: Final = {
     b"transfer-encoding": Role.FLAWED,
     b"upgrade": Role.FLAWED,
 }
-_SECRET: Final = (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie")
-_SECRET_WORDS: Final = (b"token", b"secret", b"key", b"password")
-_NOT_IN_NAMES: Final = frozenset(range(0x21)) | frozenset(range(0x41, 0x5B)) | frozenset(range(0x7F, 0x100))
-_NOT_IN_VALUES: Final = (0, 10, 13)
+_SECRET: Final = re.compile(rb"authorization|cookie|token|secret|key|password")
+_NAME: Final = re.compile(rb":?[!-9;-@\[-~]+")
+_NOT_IN_VALUES: Final = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
 
 
 def _role(name: bytes, value: bytes) -> int:
-    if _is_flawed(name, value):
+    if _NOT_IN_VALUES.search(value) or (name == b"te" and value != b"trailers"):
+        return Role.FLAWED
+    return _role_of_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _role_of_name(name: bytes) -> int:
+    if not _NAME.fullmatch(name):
         return Role.FLAWED
     if name[:1] == b":":
         return Role.PSEUDO
     if name.startswith((b"automarket-identity", b"automarket-resolved-")):
         return Role.DROPPED
-    if name.startswith(b"automarket-"):
-        return Role.OURS
-    return _ROLES.get(name, Role.PASSED)
-
-
-def _is_flawed(name: bytes, value: bytes) -> bool:
-    if any(byte in value for byte in _NOT_IN_VALUES) or value.strip(b" \t") != value:
-        return True
-    if not name or b":" in name[1:] or not _NOT_IN_NAMES.isdisjoint(name):
-        return True
-    return name == b"te" and value != b"trailers"
+    return Role.OURS if name.startswith(b"automarket-") else _ROLES.get(name, Role.PASSED)
 
 
 def literal(name: bytes, value: bytes) -> bytes:
@@ -141,27 +148,48 @@ def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(literal(name, value) for name, value in fields)
 
 
+class FieldList(list["Field"]):
+    """The fields of a block.
+
+    Attributes:
+        answer: what was made of it, kept where servers say the same again and again.
+    """
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: object = None
+
+
 class FieldCache:
-    """The fields seen last, by their bytes; never one that may be a secret."""
+    """The fields seen last, by their bytes; never one that may be a secret.
+
+    Attributes:
+        fields: the fields.
+        blocks: whole blocks of servers, which repeat themselves; those of clients are each unique.
+    """
 
     def __init__(self, most_bytes: int = _CACHE_BYTES) -> None:
-        self._fields: OrderedDict[bytes, Field] = OrderedDict()
+        self.fields: OrderedDict[bytes, Field] = OrderedDict()
+        self.blocks: dict[bytes, FieldList] = {}
         self._room = most_bytes
 
-    def get(self, wire: bytes) -> Field | None:
-        """Give a field by its bytes."""
-        return self._fields.get(wire)
+    def put_block(self, data: bytes, fields: FieldList) -> None:
+        """Keep a whole block that holds no secret."""
+        if len(data) <= _MAX_CACHED_BLOCK and all(field.wire in self.fields for field in fields):
+            if len(self.blocks) >= _CACHED_BLOCKS:
+                self.blocks.clear()
+            self.blocks[data] = fields
 
     def put(self, field: Field) -> None:
         """Keep a field."""
-        if len(field.wire) > _MAX_CACHED_FIELD or field.name in _SECRET:
+        if len(field.wire) > _MAX_CACHED_FIELD or field.role in _NEVER_AGAIN or _SECRET.search(field.name):
             return
-        if any(word in field.name for word in _SECRET_WORDS):
-            return
-        self._fields[field.wire] = field
+        self.fields[field.wire] = field
         self._room -= len(field.wire) * 3 + _CACHE_OVERHEAD
         while self._room < 0:
-            _, old = self._fields.popitem(last=False)
+            _, old = self.fields.popitem(last=False)
             self._room += len(old.wire) * 3 + _CACHE_OVERHEAD
 
 
@@ -171,11 +199,13 @@ class HeaderReader:
     Args:
         cache: shared by all connections of a worker.
         max_list_bytes: names and values of a block, and 32 bytes a field, at most.
+        repeats: whole blocks are worth keeping.
     """
 
-    __slots__ = ("_cache", "_decoder", "_most")
+    __slots__ = ("_cache", "_decoder", "_most", "_repeats")
 
-    def __init__(self, cache: FieldCache, max_list_bytes: int) -> None:
+    def __init__(self, cache: FieldCache, max_list_bytes: int, *, repeats: bool = False) -> None:
+        self._repeats = repeats
         self._cache = cache
         self._most = max_list_bytes
         self._decoder: Decoder | None = Decoder(max_header_list_size=max_list_bytes)
@@ -189,7 +219,7 @@ class HeaderReader:
         """Tell whether blocks still depend on those before them."""
         return self._decoder is not None
 
-    def read(self, data: bytes) -> list[Field]:
+    def read(self, data: bytes) -> FieldList:
         """Give the fields of a block.
 
         Raises:
@@ -198,30 +228,46 @@ class HeaderReader:
         """
         if self._decoder is not None:
             return self._decode(self._decoder, data)
-        fields: list[Field] = []
-        at, total, get = 0, 0, self._cache.get
+        known = self._cache.blocks.get(data) if self._repeats else None
+        return self._walk(data) if known is None else known
+
+    def _walk(self, data: bytes) -> FieldList:
+        fields = FieldList()
+        at, total, get = 0, 0, self._cache.fields.get
         while at < len(data) and data[at] & 0xE0 == 0x20:
             if data[at] != 0x20:
                 raise CompressionError("a table size above the announced one")
             at += 1
         try:
             while at < len(data):
-                end = _end_of_field(data, at)
+                first = data[at]
+                if first & 0x80:
+                    end = at + 1
+                elif first in _NEW_NAMES and data[at + 1] & 0x7F < 0x7F:
+                    end = at + 2 + (data[at + 1] & 0x7F)
+                    length = data[end] & 0x7F
+                    end = end + 1 + length if length < 0x7F else _end_of_field(data, at)
+                else:
+                    end = _end_of_field(data, at)
                 wire = data[at:end]
                 field = get(wire)
                 if field is None:
+                    if _end_of_field(data, at) != end:
+                        raise CompressionError("a field that is not what it seemed")
                     field = _parse(wire)
                     self._cache.put(field)
-                total += len(field.name) + len(field.value) + FIELD_OVERHEAD
-                if total > self._most:
-                    raise HeaderListTooLarge
+                total += field.size
                 fields.append(field)
                 at = end
+            if total > self._most:
+                raise HeaderListTooLarge
+            if self._repeats:
+                self._cache.put_block(data, fields)
         except IndexError:
             raise CompressionError("a block that ends inside a field") from None
         return fields
 
-    def _decode(self, decoder: Decoder, data: bytes) -> list[Field]:
+    def _decode(self, decoder: Decoder, data: bytes) -> FieldList:
         try:
             pairs = decoder.decode(data, raw=True)
         except HPACKError as error:
@@ -230,7 +276,13 @@ class HeaderReader:
             raise CompressionError(type(error).__name__) from None
         except (IndexError, ValueError, UnicodeError):  # what hpack lets through of some malformed blocks
             raise CompressionError("a block that cannot be decoded") from None
-        return [Field(name, value, literal(name, value), _role(name, value)) for name, value in pairs]
+        fields = FieldList()
+        fields += [_field(name, value, literal(name, value)) for name, value in pairs]
+        return fields
+
+
+def _field(name: bytes, value: bytes, wire: bytes) -> Field:
+    return Field(name, value, wire, _role(name, value), len(name) + len(value) + FIELD_OVERHEAD)
 
 
 def _end_of_field(data: bytes, at: int) -> int:
@@ -294,7 +346,7 @@ def _parse(wire: bytes) -> Field:
     first = wire[0]
     if first & 0x80:
         name, value = STATIC[(first & 0x7F) - 1]
-        return Field(name, value, wire, _role(name, value))
+        return _field(name, value, wire)
     index = first & (0x3F if first & 0x40 else 0x0F)
     at = 1
     if index == 0x0F and not first & 0x40:
@@ -305,7 +357,7 @@ def _parse(wire: bytes) -> Field:
     else:
         name, at = _text(wire, at)
     value, _ = _text(wire, at)
-    return Field(name, value, wire, _role(name, value))
+    return _field(name, value, wire)
 
 
 def _text(wire: bytes, at: int) -> tuple[bytes, int]:

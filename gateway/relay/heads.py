@@ -10,13 +10,18 @@ from gateway.relay.headers import Role, block, literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.relay.headers import Field
+    from gateway.relay.headers import Field, FieldList
 
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT_DIGITS: Final = 8
 _TIMEOUT_MOST: Final = 10**_TIMEOUT_DIGITS - 1
 
 GRPC: Final = b"application/grpc"
+
+
+def is_grpc(content_type: bytes) -> bool:
+    """Tell whether a content type is gRPC's own, and not that of one of its relatives."""
+    return content_type.startswith(GRPC) and content_type[len(GRPC) :][:1] in (b"", b"+", b";")
 
 
 class MalformedError(Exception):
@@ -46,7 +51,7 @@ class RequestHead:
     refusal: str = ""
 
 
-def read_request(fields: list[Field], *, end: bool) -> RequestHead:
+def read_request(fields: FieldList, *, end: bool) -> RequestHead:
     """Read a request's head; with `end` it has no data.
 
     Raises:
@@ -153,12 +158,19 @@ class AnswerHead:
     is_grpc: bool = False
 
 
-def read_answer(fields: list[Field]) -> AnswerHead:
+def read_answer(fields: FieldList) -> AnswerHead:
     """Read a block from a server behind.
 
     Raises:
         MalformedError: it breaks HTTP/2's rules.
     """
+    if isinstance(fields.answer, AnswerHead):
+        return fields.answer
+    head = fields.answer = _read_answer(fields)
+    return head
+
+
+def _read_answer(fields: FieldList) -> AnswerHead:
     head = AnswerHead()
     wires: list[bytes] = []
     for one in fields:
@@ -176,7 +188,7 @@ def read_answer(fields: list[Field]) -> AnswerHead:
         elif role == Role.ENCODING:
             head.encoding = value
         elif role == Role.CONTENT_TYPE:
-            head.is_grpc = value.startswith(GRPC)
+            head.is_grpc = is_grpc(value)
         wires.append(one.wire)
     head.wire = b"".join(wires)
     head.trailers = b"".join(wires[1:]) if head.http_status else head.wire

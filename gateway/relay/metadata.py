@@ -9,22 +9,45 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gateway.relay.target import Target
+from automarket.errors import InvalidRequestError
+from gateway.relay.target import MAX_FALLBACKS, MAX_ROLES, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PREFIX = "automarket-"
+KEYS = frozenset(f"automarket-{name}" for name in ("capability", "model", "provider", "instance", "roles", "prefer"))
+_LONGEST_KEPT = 512
 LOCAL_ONLY = "local-only"
 
 
 def target_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Target | None:
-    """Give the target that call metadata names, or None when they name nothing to route on."""
-    values = {key: value for key, value in metadata if key.startswith(PREFIX) and isinstance(value, str)}
+    """Give the target that call metadata names, or None when they name nothing to route on.
+
+    Raises:
+        InvalidRequestError: more roles or fallbacks than a target may have.
+    """
+    named = tuple((key, value) for key, value in metadata if key in KEYS and isinstance(value, str))
+    if not named:
+        return None
+    return _known(named) if sum(len(value) for _, value in named) < _LONGEST_KEPT else _read(named)
+
+
+@lru_cache(maxsize=1024)
+def _known(named: tuple[tuple[str, str], ...]) -> Target | None:
+    return _read(named)
+
+
+def _read(named: tuple[tuple[str, str], ...]) -> Target | None:
+    values = dict(named)
     inputs, _, output = values.get("automarket-roles", "").partition(">")
     preferences = [word for word in values.get("automarket-prefer", "").split(",") if word]
+    if len(preferences) > MAX_FALLBACKS + 1 or inputs.count(",") >= MAX_ROLES:
+        raise InvalidRequestError(
+            f"metadata name at most {MAX_FALLBACKS} fallbacks and {MAX_ROLES} roles", hint="name fewer"
+        )
     target = Target(
         capability=values.get("automarket-capability", ""),
         model=values.get("automarket-model", ""),

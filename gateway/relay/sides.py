@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.relay.call import Call
     from gateway.relay.calls import Calls
     from gateway.relay.connection import Connection, Shared
-    from gateway.relay.headers import Field
+    from gateway.relay.headers import FieldList
     from gateway.relay.leases import Leases, Session, Upstream
     from gateway.relay.stream import Stream
 
@@ -29,7 +29,7 @@ class ClientSide:
         self._drained = drained
         self.session: Session
 
-    def on_headers(self, stream: Stream, fields: list[Field] | None, *, end: bool) -> None:
+    def on_headers(self, stream: Stream, fields: FieldList | None, *, end: bool) -> None:
         """Take a new call, or the end of a request."""
         if stream.call is None:
             self._calls.begin(stream, self.session, fields, end=end)
@@ -85,7 +85,7 @@ class ServerSide:
         self._calls = calls
         self.leases: Leases
 
-    def on_headers(self, stream: Stream, fields: list[Field] | None, *, end: bool) -> None:
+    def on_headers(self, stream: Stream, fields: FieldList | None, *, end: bool) -> None:
         """Take the head of an answer, or trailers."""
         call: Call = stream.call
         head = _read(call, fields, end=end)
@@ -145,7 +145,7 @@ class ServerSide:
                 self._calls.failed(call, stream, failure)
 
 
-def _read(call: Call, fields: list[Field] | None, *, end: bool) -> AnswerHead | None:
+def _read(call: Call, fields: FieldList | None, *, end: bool) -> AnswerHead | None:
     """Read a block from a server; None when it is malformed, too large, or out of place."""
     if fields is None or (call.is_committed and not end):
         return None

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 FIRST_WINDOW: Final = DEFAULT_WINDOW
 WINDOW: Final = 256 * 1024
+# What a stream may get when it has shown that it is a large one, and over a long way.
+BULK_WINDOW: Final = 1024 * 1024
+BULK_BYTES: Final = 1024 * 1024
 MOST_WINDOW: Final = 4 * 1024 * 1024
 # A stream gets its full window when it has shown that it has more than a few small messages.
 OPENING_BYTES: Final = 16 * 1024

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from gateway.relay.table import Slot, Table
 
+MAX_FALLBACKS = 8
+MAX_ROLES = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

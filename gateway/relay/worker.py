@@ -34,6 +34,7 @@ CONNECT_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 128 * 1024
+_UNIX_BUFFER_BYTES: Final = 1024 * 1024
 _IOV_MOST: Final = 1000
 _HIGH_WATER: Final = 256 * 1024
 _LOW_WATER: Final = 64 * 1024
@@ -67,7 +68,10 @@ class Wire(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(high=_HIGH_WATER, low=_LOW_WATER)
         found = cast("socket.socket", self.transport.get_extra_info("socket"))
         self._file = found.fileno()
-        if found.family != socket.AF_UNIX:
+        if found.family == socket.AF_UNIX:
+            # By default one of 200 KiB: a window's worth does not fit, and the rest would be copied to wait here.
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNIX_BUFFER_BYTES)
+        else:
             _prepare(found)
             self._socket = found
             self.connection.measure_rtt = self._measure_rtt

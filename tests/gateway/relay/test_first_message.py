@@ -24,8 +24,8 @@ from automarket.errors import (
 from automarket.v1 import capability_pb2, media_pb2, model_pb2
 from automarket.v1 import model_service_pb2 as pb
 from gateway.relay import first_message
-from gateway.relay.first_message import MAX_BYTES, MAX_FALLBACKS, MAX_ROLES, FirstMessage, target_of
-from gateway.relay.target import Target
+from gateway.relay.first_message import MAX_BYTES, FirstMessage, target_of
+from gateway.relay.target import MAX_FALLBACKS, MAX_ROLES, Target
 from gateway.relay.wire import message, number, text
 from gateway.targets import target_from_proto
 
@@ -259,14 +259,14 @@ WHOLE = message(1, text(3, "model"))
         (b"identity", framed(message(1, message(8, b"\x12")))),
         (b"identity", framed(message(1, message(8, message(2, b"\x0a\x01\xff"))))),
         (b"identity", framed(message(1, message(6, b"\x80")))),
-        (b"identity", framed(gzip.compress(WHOLE), flag=1)),
+        (b"identity", framed(gzip.compress(WHOLE, mtime=0), flag=1)),
         (b"br", framed(WHOLE, flag=1)),
         (b"", framed(WHOLE, flag=1)),
         (b"gzip", framed(WHOLE, flag=1)),
         (b"gzip", framed(zlib.compress(WHOLE), flag=1)),
-        (b"gzip", framed(gzip.compress(WHOLE)[:12], flag=1)),
-        (b"gzip", framed(gzip.compress(WHOLE[:-1]) + gzip.compress(WHOLE[-1:]), flag=1)),
-        (b"gzip", framed(gzip.compress(bytes(1_000_000)), flag=1)),
+        (b"gzip", framed(gzip.compress(WHOLE, mtime=0)[:12], flag=1)),
+        (b"gzip", framed(gzip.compress(WHOLE[:-1], mtime=0) + gzip.compress(WHOLE[-1:]), flag=1)),
+        (b"gzip", framed(gzip.compress(bytes(1_000_000), mtime=0), flag=1)),
         (b"deflate", framed(zlib.compress(WHOLE[:4]) + bytes(1000), flag=1)),
     ],
 )
