@@ -117,7 +117,8 @@ async def test_a_deadline_ends_the_call_of_a_caller_that_does_not_watch_its_own_
         begin = time.monotonic()
         fields, _ = await curl(mesh, TRANSFORM, first, headers=("grpc-timeout: 300m",))
         assert "grpc-status: 4" in fields
-        assert 0.25 < time.monotonic() - begin < 1.5
+        # A provider that sees to the deadline itself is given a moment to; one that is stopped does not.
+        assert 0.25 < time.monotonic() - begin < 2.5
 
 
 async def test_what_is_no_grpc_is_answered_and_not_dropped(mesh):
