@@ -23,6 +23,7 @@ from hyperframe.frame import (
     PingFrame,
     RstStreamFrame,
     SettingsFrame,
+    WindowUpdateFrame,
 )
 
 if TYPE_CHECKING:
@@ -266,6 +267,10 @@ class RawEnd:
     def block_of(self, stream_id: int, number: int = 0) -> Block | None:
         found = [one for one in self.blocks if one.stream_id == stream_id]
         return found[number] if len(found) > number else None
+
+    def granted(self, stream_id: int) -> int:
+        """Give the bytes of window that came for a stream beyond those it begins with."""
+        return sum(one.window_increment for one in self.all_of(WindowUpdateFrame, stream_id))
 
     def status(self, stream_id: int) -> int | None:
         """Give the gRPC status of a stream that has ended."""

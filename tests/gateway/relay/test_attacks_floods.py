@@ -199,22 +199,6 @@ async def test_window_updates_of_a_connection_whose_streams_are_all_shut_do_not_
         assert time.monotonic() - begin < 5
 
 
-async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_little_memory(unharmed):
-    """A frame of one byte costs whoever keeps it far more than one byte."""
-    resident = unharmed.mebibytes("gateway")
-    async with raw_client(unharmed.public) as client:
-        ids = [await client.call(h2.request(), opening("hang")) for _ in range(20)]
-        for stream_id in ids:
-            await client.until(lambda stream_id=stream_id: client.received.get(stream_id), what="the first answer")
-        for _ in range(20):
-            for stream_id in ids:
-                if not await client.send(h2.data(stream_id, b"\0") * 3000):
-                    break
-        if not client.is_closed:
-            await client.sync()
-        assert unharmed.mebibytes("gateway") - resident < 40
-
-
 async def test_the_gateway_is_idle_again_after_all_of_this_and_holds_nothing_of_it(attacked):
     await asyncio.to_thread(attacked.load.wait, 8)
     with_load = attacked.descriptors()

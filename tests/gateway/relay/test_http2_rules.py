@@ -83,16 +83,11 @@ async def test_padding_counts_in_the_windows_and_is_given_back(unharmed):
         sent = len(opening("echo"))
         for _ in range(900):  # 230 KB of padding: four windows of a stream
             sent += len(padded) - 9
-            await client.until(lambda sent=sent: _granted(client, stream_id) >= sent, what="a window update")
+            await client.until(lambda sent=sent: 65535 + client.granted(stream_id) >= sent, what="a window update")
             await client.send(padded)
         await client.send(h2.data(stream_id, piece(b"one"), end=True))
         _, received = await client.answered(stream_id)
         assert echoed(received)[-1] == b"one"
-
-
-def _granted(client, stream_id: int) -> int:
-    updates = [one for one in client.frames if one.type == h2.WINDOW_UPDATE and one.stream_id == stream_id]
-    return 65535 + sum(one.window_increment for one in updates)
 
 
 async def test_priorities_are_read_over(unharmed):
