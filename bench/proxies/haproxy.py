@@ -13,10 +13,10 @@ CONFIG = """\
 global
   nbthread 1
   maxconn 8192
-  tune.bufsize 65536
+  tune.bufsize 131072
   tune.h2.initial-window-size 1048576
   tune.h2.max-concurrent-streams 4096
-  tune.h2.max-frame-size 16384
+  tune.h2.max-frame-size 65536
 
 defaults
   mode http

@@ -50,7 +50,7 @@ http {{
     send_timeout 1h;
     location / {{
       grpc_pass grpc://peer;
-      grpc_buffer_size 64k;
+      grpc_buffer_size 256k;
       grpc_read_timeout 1h;
       grpc_send_timeout 1h;
     }}
