@@ -20,6 +20,8 @@ class RoutesTap:
         self._listen = listen
         self._routes = routes
         self._came = asyncio.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.gauges: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
@@ -30,6 +32,9 @@ class RoutesTap:
             yield self
         finally:
             server.close()
+            for writer in self._writers:
+                writer.close()
+            await asyncio.gather(*self._serving)
 
     async def report(self) -> dict[str, float]:
         """Wait for the next report but one, which is of now; give its levels."""
@@ -39,11 +44,14 @@ class RoutesTap:
         return self.gauges
 
     async def _serve(self, reader, writer) -> None:
+        self._serving.add(asyncio.current_task())
+        self._writers.add(writer)
         try:
             control_reader, control_writer = await asyncio.open_unix_connection(self._routes, limit=1 << 26)
         except OSError:
             writer.close()
             return
+        self._writers.add(control_writer)
         await asyncio.gather(self._pass_down(control_reader, writer), self._pass_up(reader, control_writer))
 
     async def _pass_down(self, reader, writer) -> None:
@@ -51,7 +59,7 @@ class RoutesTap:
             while line := await reader.readline():
                 writer.write(line)
                 await writer.drain()
-        writer.close()
+        await self._end(writer)
 
     async def _pass_up(self, reader, writer) -> None:
         with contextlib.suppress(OSError):
@@ -59,7 +67,12 @@ class RoutesTap:
                 self._take(json.loads(line))
                 writer.write(line)
                 await writer.drain()
-        writer.close()
+        await self._end(writer)
+
+    async def _end(self, writer) -> None:
+        with contextlib.suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
 
     def _take(self, report) -> None:
         self.gauges = report["gauges"]

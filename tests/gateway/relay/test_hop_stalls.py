@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import statistics
 import sys
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from tests.support.gateway import asking, stock_channel, until_raw_served
 from tests.support.raw_peer import GET_MODEL, TRANSFORM, piece, tally_of
+from tests.support.routes_tap import RoutesTap
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("one", "two", "three", "four")
 CHUNK = piece(0, 256 * 1024)
-# One connection may have 12 MiB queued in the gateway; the rest is what the process itself grows by.
+MIB = 1024 * 1024
+# What one connection of a client may have queued in the gateway, and what the process may grow by with it.
+QUEUED_MIB = 12
 GROWN_MIB = 32
 UPLOADS = 8
 UPLOAD = [CHUNK] * 16
@@ -35,16 +39,29 @@ def measure(request):
     return request.param
 
 
-@contextlib.asynccontextmanager
+@dataclass(frozen=True, slots=True)
+class Four:
+    """A client's channel to four providers, and what the gateway reports."""
+
+    channel: Any
+    tap: RoutesTap
+
+    async def tell(self, do):
+        """Tell the fourth provider something."""
+        await self.channel.unary_unary(GET_MODEL)(b"", metadata=asking(do, provider="four"))
+
+
+@pytest.fixture
 async def four(processes):
     processes.start_control(settle_seconds=0)
-    processes.start_gateway()
-    for name in NAMES:
-        processes.start_raw_peer(name)
-    async with stock_channel(processes.public) as channel:
+    tap = RoutesTap(f"{processes.folder}/tap.sock", processes.routes.removeprefix("unix:"))
+    async with tap.running(), stock_channel(processes.public) as channel:
+        processes.start_gateway(f"unix:{processes.folder}/tap.sock")
+        for name in NAMES:
+            processes.start_raw_peer(name)
         for name in NAMES:
             await until_raw_served(channel, provider=name)
-        yield channel
+        yield Four(channel, tap)
 
 
 async def speed(channel, seconds):
@@ -74,7 +91,6 @@ async def speed(channel, seconds):
 async def upload(channel, do):
     """Upload to the fourth provider; give its last answer."""
     call = channel.stream_stream(TRANSFORM)(metadata=asking(do, provider="four"))
-    await call.initial_metadata()
 
     async def send():
         for chunk in UPLOAD:
@@ -96,8 +112,8 @@ async def ratios(channel, measure, stall, go_on, do):
         measured = {}
         for stalled in (False, True) if number % 2 else (True, False):
             if stalled:
-                uploads = [asyncio.create_task(upload(channel, do)) for _ in range(UPLOADS)]
                 await stall()
+                uploads = [asyncio.create_task(upload(channel, do)) for _ in range(UPLOADS)]
             measured[stalled] = await speed(channel, seconds)
             if stalled:
                 assert not any(one.done() for one in uploads)
@@ -108,50 +124,50 @@ async def ratios(channel, measure, stall, go_on, do):
 
 
 @pytest.fixture
-def judge(measure, processes, capsys):
+def judge(measure, processes, four, capsys):
     """Give what compares and says what was found."""
 
-    def compare(found, before, how):
+    async def compare(found, before, how):
         grown = processes.peak_mebibytes("gateway") - before
+        queued = (await four.tap.report())["queued_bytes_most"] / MIB
         median, least, most = statistics.median(found), min(found), max(found)
         with capsys.disabled():
             sys.stdout.write(
-                f"\nwith {how}: {median:.2f} of the speed ({least:.2f} to {most:.2f}), {grown:.1f} MiB more\n"
+                f"\nwith {how}: {median:.2f} of the speed ({least:.2f} to {most:.2f}), "
+                f"{queued:.1f} MiB queued at most, {grown:.1f} MiB more memory\n"
             )
         assert median >= measure[2]
+        assert queued < QUEUED_MIB
         assert grown < GROWN_MIB
+        assert (await four.tap.report())["queued_bytes"] == 0
 
     return compare
 
 
-async def test_a_provider_whose_app_does_not_read_leaves_the_others_their_speed(processes, measure, judge):
-    async with four(processes) as channel:
-        tell = channel.unary_unary(GET_MODEL)
+async def test_a_provider_whose_app_does_not_read_leaves_the_others_their_speed(processes, four, measure, judge):
+    async def stall():
+        await four.tell("seize")
 
-        async def stall():
-            await tell(b"", metadata=asking("seize", provider="four"))
+    async def go_on():
+        await four.tell("release")
 
-        async def go_on():
-            await tell(b"", metadata=asking("release", provider="four"))
-
-        await stall()
-        await speed(channel, 0.5)
-        before = processes.mebibytes("gateway")
-        found = await ratios(channel, measure, stall, go_on, "deaf")
-        judge(found, before, "an app that does not read")
+    await stall()
+    await speed(four.channel, 0.5)
+    before = processes.mebibytes("gateway")
+    found = await ratios(four.channel, measure, stall, go_on, "deaf")
+    await judge(found, before, "an app that does not read")
 
 
-async def test_a_provider_that_is_stopped_leaves_the_others_their_speed_and_goes_on_after(processes, measure, judge):
-    async with four(processes) as channel:
+async def test_a_provider_that_is_stopped_leaves_the_others_their_speed_and_goes_on_after(
+    processes, four, measure, judge
+):
+    async def stall():
+        processes.signal("four-1", signal.SIGSTOP)
 
-        async def stall():
-            await asyncio.sleep(0.01)
-            processes.signal("four-1", signal.SIGSTOP)
+    async def go_on():
+        processes.signal("four-1", signal.SIGCONT)
 
-        async def go_on():
-            processes.signal("four-1", signal.SIGCONT)
-
-        await speed(channel, 0.5)
-        before = processes.mebibytes("gateway")
-        found = await ratios(channel, measure, stall, go_on, "sink")
-        judge(found, before, "a stopped process")
+    await speed(four.channel, 0.5)
+    before = processes.mebibytes("gateway")
+    found = await ratios(four.channel, measure, stall, go_on, "sink")
+    await judge(found, before, "a stopped process")
