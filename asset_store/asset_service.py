@@ -69,6 +69,17 @@ class AssetServicer(AssetServiceServicer):
         await self._store.uploads.give_up(upload_id_of(request.upload_id))
         return pb.DeleteUploadResponse()
 
+    async def Locate(self, request: pb.LocateRequest, context: Any) -> pb.LocateResponse:
+        """Say where the files are."""
+        files = self._store.files
+        return pb.LocateResponse(store_id=files.identity, directory=str(files.root.absolute()))
+
+    async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptResponse:
+        """Take over a file."""
+        if not request.HasField("header"):
+            raise HeaderMissing("the request has no header", fields={"header": "required"})
+        return pb.AdoptResponse(asset=stored.to_proto(await self._store.adopt(plan_of(request.header))))
+
     async def Read(self, request: pb.ReadRequest, context: Any) -> AsyncIterator[pb.ReadResponse]:
         """Stream bytes."""
         check_digest(request.digest)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import shutil
+import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -30,21 +32,36 @@ class Files:
         self.root = root
         self.content, self.uploads = root / "content", root / "uploads"
         self.work, self.corrupt = root / "work", root / "corrupt"
+        self.incoming = root / "incoming"
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = self._take_lock()
             self._make_folders()
+            self.identity = self._identify()
         except OSError as error:
             raise StateError(f"{root} cannot be used: {error.strerror}", hint="choose a folder that can") from error
 
     def _make_folders(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
-        for folder in (self.content, self.uploads, self.work, self.corrupt):
+        for folder in (self.content, self.uploads, self.work, self.corrupt, self.incoming):
             folder.mkdir(exist_ok=True)
         for number in range(256):
             (self.content / f"{number:02x}").mkdir(exist_ok=True)
         for folder in (self.content, self.root):
             sync_folder(folder)
+
+    def _identify(self) -> str:
+        """Give the identity of the directory; a new one gets one, whole or not at all."""
+        name = self.root / "id"
+        if not name.exists():
+            new = self.work / "id"
+            with new.open("w", encoding="ascii") as file:
+                file.write(str(uuid.uuid4()))
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(name)
+            sync_folder(self.root)
+        return name.read_text(encoding="ascii")
 
     def _take_lock(self) -> int:
         lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -97,6 +114,22 @@ class Files:
             for path in folder.iterdir():
                 if _HEX.fullmatch(path.name) and path.name.startswith(folder.name):
                     yield f"sha256:{path.name}"
+
+    def take(self, upload_id: str, folder: Path) -> Path | None:
+        """Move what a neighbour put into `incoming` into a folder of ours; None when nothing is there."""
+        taken = folder / "taken"
+        try:
+            (self.incoming / upload_id).rename(taken)
+        except FileNotFoundError:
+            return None
+        return taken
+
+    def forget_incoming(self, idle_seconds: float) -> None:
+        """Delete files that were put into `incoming` long ago and never handed over."""
+        for path in self.incoming.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.lstat().st_ctime < time.time() - idle_seconds:
+                    path.unlink()
 
     def make_workdir(self) -> Path:
         """Make a new folder on the content's file system."""

@@ -13,6 +13,7 @@ from automarket.errors import ChunkTooLarge, InputTooLarge, OffsetMismatch, Uplo
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from asset_store.describe import Facts
     from asset_store.space import Space
     from asset_store.upload_log import UploadLog
     from automarket.digests import Hasher
@@ -33,6 +34,21 @@ class Plan:
     size: int | None = None
     file_name: str = ""
     lineage: Lineage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A file that is all there, before it becomes an asset.
+
+    Attributes:
+        modified_ns: when it was last written, for one that others could still write; else None.
+    """
+
+    path: Path
+    digest: str
+    size: int
+    facts: Facts
+    modified_ns: int | None = None
 
 
 class Part:

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from asset_store.adopt import Adopter
 from asset_store.casts import Caster
 from asset_store.database import Database
 from asset_store.describe import describe
 from asset_store.files import Files
 from asset_store.index import Index
-from asset_store.part import CHUNK_BYTES
+from asset_store.part import CHUNK_BYTES, Whole
 from asset_store.space import Space, disk_errors
 from asset_store.tasks import uninterrupted
 from asset_store.upload_log import UploadLog
@@ -32,7 +33,6 @@ from automarket.stored import StoredAsset, now
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from asset_store.describe import Facts
     from asset_store.listing import Query
     from asset_store.part import Part, Plan
     from asset_store.settings import StoreSettings
@@ -59,6 +59,7 @@ class Store:
         self.uploads = Uploads(self.files.uploads, self._log, self.space, self._whole)
         self.verifier = Verifier(self.files, self.index)
         self._caster = Caster(self.files, self.index, self.space, self.verifier)
+        self._adopter = Adopter(self.files, self.space, settings.max_asset_bytes, claim=self._claim, keep=self._keep)
 
     def close(self) -> None:
         """Write down what is only in memory and let another store use the directory. Blocks."""
@@ -69,6 +70,7 @@ class Store:
     async def sweep(self) -> None:
         """Drop uploads that do not go on, and write down when assets were last used."""
         dropped = await self.uploads.sweep(self._settings.upload_seconds)
+        await asyncio.to_thread(self.files.forget_incoming, self._settings.upload_seconds)
         await asyncio.to_thread(self.index.flush)
         if dropped:
             log.info("dropped idle uploads", extra={"uploads": dropped})
@@ -176,50 +178,60 @@ class Store:
         return await uninterrupted(self._finish(part))
 
     async def _finish(self, part: Part) -> StoredAsset:
+        plan = part.plan
+        if part.asset is None and not part.offset and plan.digest:
+            part.asset = await asyncio.to_thread(self._claim, plan, plan.digest)
         if part.asset is None:
-            part.asset = await asyncio.to_thread(self._claim, part) if not part.offset else None
-        if part.asset is None:
-            digest = _checked(part)
-            facts = await describe(part.path)
-            part.asset = await asyncio.to_thread(self._keep, part, digest, facts)
+            whole = Whole(part.path, _checked(part), part.offset, await describe(part.path))
+            part.close()
+            part.asset = await asyncio.to_thread(self._keep, plan, whole)
+            self.space.release(part.offset)
         return part.asset
 
-    def _claim(self, part: Part) -> StoredAsset | None:
-        asset = self._whole(part.plan.digest) if part.plan.digest else None
+    def _claim(self, plan: Plan, digest: str) -> StoredAsset | None:
+        """Give an asset whose bytes are there as one that was uploaded."""
+        asset = self._whole(digest)
         if asset is None:
             return None
-        plan = part.plan
         found = self.index.add(
             replace(asset, accessed=now(), lineage=plan.lineage, derived=_is_cast(plan), file_name=plan.file_name)
         )
-        self.uploads.drop(part.plan.upload_id)
+        self.uploads.drop(plan.upload_id)
         return found
 
-    def _keep(self, part: Part, digest: str, facts: Facts) -> StoredAsset:
+    def _keep(self, plan: Plan, whole: Whole) -> StoredAsset:
         # First the index, then the rename: whatever is cut off between them, the upload is still whole and can be
         # finished again, and nothing that is there is unknown.
         moment = now()
         asset = StoredAsset(
-            digest,
-            part.offset,
-            facts.media_type,
-            facts.roles,
+            whole.digest,
+            whole.size,
+            whole.facts.media_type,
+            whole.facts.roles,
             created=moment,
             accessed=moment,
-            media_info=facts.media_info,
-            lineage=part.plan.lineage,
-            derived=_is_cast(part.plan),
-            file_name=part.plan.file_name,
+            media_info=whole.facts.media_info,
+            lineage=plan.lineage,
+            derived=_is_cast(plan),
+            file_name=plan.file_name,
         )
-        part.close()
         with self._database.transaction(durable=True):
             found = self.index.add(asset)
-            self._log.complete(part.plan.upload_id, digest)
+            self._log.complete(plan.upload_id, whole.digest)
         with disk_errors():
-            self.files.keep(part.path, digest)
-        self.verifier.trust(digest)
-        self.space.release(part.offset)
+            self.files.keep(whole.path, whole.digest)
+        self.verifier.trust(whole.digest, whole.modified_ns)
         return found
+
+    async def adopt(self, plan: Plan) -> StoredAsset:
+        """Take over a file that was put into the store's folder.
+
+        Raises:
+            UploadBusy: a call writes an upload of that id.
+            AutoMarketError: as `Adopter.adopt`.
+        """
+        with self.uploads.held(plan.upload_id):
+            return await self._adopter.adopt(plan)
 
     # --- the rest ---
 

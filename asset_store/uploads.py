@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from asset_store.part import CHUNK_BYTES, Part
@@ -21,7 +21,7 @@ from automarket.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Generator
     from pathlib import Path
 
     from asset_store.part import Plan
@@ -77,6 +77,19 @@ class Uploads:
             raise
         finally:
             await uninterrupted(self._leave(plan.upload_id, part, failure))
+
+    @contextmanager
+    def held(self, upload_id: str) -> Generator[None]:
+        """Let nobody write an upload for the time of the block.
+
+        Raises:
+            UploadBusy: a call writes it.
+        """
+        self._enter(upload_id)
+        try:
+            yield
+        finally:
+            self._active.discard(upload_id)
 
     def _enter(self, upload_id: str) -> None:
         if upload_id in self._active:
@@ -177,11 +190,8 @@ class Uploads:
         Raises:
             UploadBusy: a call writes it.
         """
-        self._enter(upload_id)
-        try:
+        with self.held(upload_id):
             await uninterrupted(asyncio.to_thread(self.drop, upload_id))
-        finally:
-            self._active.discard(upload_id)
 
     async def sweep(self, idle_seconds: float) -> int:
         """Drop uploads that have not gone on for so long, and bytes that belong to none; give how many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING, BinaryIO
 from weakref import WeakValueDictionary
 
@@ -73,10 +74,18 @@ class Verifier:
         self._index.mark_corrupt(digest)
         raise _corrupt(digest)
 
-    def trust(self, digest: str) -> None:
-        """Remember that bytes were digested as they were written. Blocks for a moment."""
+    def trust(self, digest: str, modified_ns: int | None = None) -> None:
+        """Remember that bytes were digested as they were written. Blocks for a moment.
+
+        Args:
+            digest: which.
+            modified_ns: when they were written, as the file said before they were digested; bytes that were written
+                later are not trusted. None where nobody else could have.
+        """
         with self._files.path_of(digest).open("rb") as file:
-            self._remember(digest, signature(file.fileno()))
+            found = signature(file.fileno())
+            if modified_ns in (None, os.fstat(file.fileno()).st_mtime_ns):
+                self._remember(digest, found)
 
     def _remember(self, digest: str, found: tuple[int, ...]) -> None:
         if len(self._whole) >= _REMEMBERED:

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!automarket/v1/asset_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/asset.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x12\x46indMissingRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\".\n\x13\x46indMissingResponse\x12\x17\n\x0fmissing_digests\x18\x01 \x03(\t\"\x95\x01\n\x0cUploadHeader\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\'\n\x07lineage\x18\x05 \x01(\x0b\x32\x16.automarket.v1.LineageB\r\n\x0b_size_bytes\"u\n\x0cWriteRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.UploadHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.automarket.v1.UploadChunkH\x00\x42\t\n\x07payload\"1\n\x0bUploadChunk\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\rWriteResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\"u\n\rAppendRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.UploadHeader\x12)\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.automarket.v1.UploadChunk\x12\x0c\n\x04last\x18\x03 \x01(\x08\"O\n\x0e\x41ppendResponse\x12\x18\n\x10\x63ommitted_offset\x18\x01 \x01(\x03\x12#\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x14.automarket.v1.Asset\"%\n\x10GetUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"R\n\x11GetUploadResponse\x12\x18\n\x10\x63ommitted_offset\x18\x01 \x01(\x03\x12#\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x14.automarket.v1.Asset\"(\n\x13\x44\x65leteUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse\"H\n\x0bReadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x13\n\x0blimit_bytes\x18\x03 \x01(\x03\"2\n\x0cReadResponse\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\",\n\nGetRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06verify\x18\x02 \x01(\x08\"2\n\x0bGetResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\"\xde\x01\n\x0bListRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12!\n\x04role\x18\x03 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x19\n\x11media_type_prefix\x18\x04 \x01(\t\x12\x14\n\x07\x64\x65rived\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\rparent_digest\x18\x06 \x01(\t\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_derived\"M\n\x0cListResponse\x12$\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rDeleteRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"\x10\n\x0e\x44\x65leteResponse\"D\n\x0b\x43\x61stRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.automarket.v1.CastSpec\"o\n\x0c\x43\x61stResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\x12\x0e\n\x06\x63\x61\x63hed\x18\x02 \x01(\x08\x12*\n\x07\x65lapsed\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\xe4\x05\n\x0c\x41ssetService\x12T\n\x0b\x46indMissing\x12!.automarket.v1.FindMissingRequest\x1a\".automarket.v1.FindMissingResponse\x12\x44\n\x05Write\x12\x1b.automarket.v1.WriteRequest\x1a\x1c.automarket.v1.WriteResponse(\x01\x12\x45\n\x06\x41ppend\x12\x1c.automarket.v1.AppendRequest\x1a\x1d.automarket.v1.AppendResponse\x12N\n\tGetUpload\x12\x1f.automarket.v1.GetUploadRequest\x1a .automarket.v1.GetUploadResponse\x12W\n\x0c\x44\x65leteUpload\x12\".automarket.v1.DeleteUploadRequest\x1a#.automarket.v1.DeleteUploadResponse\x12\x41\n\x04Read\x12\x1a.automarket.v1.ReadRequest\x1a\x1b.automarket.v1.ReadResponse0\x01\x12<\n\x03Get\x12\x19.automarket.v1.GetRequest\x1a\x1a.automarket.v1.GetResponse\x12?\n\x04List\x12\x1a.automarket.v1.ListRequest\x1a\x1b.automarket.v1.ListResponse\x12\x45\n\x06\x44\x65lete\x12\x1c.automarket.v1.DeleteRequest\x1a\x1d.automarket.v1.DeleteResponse\x12?\n\x04\x43\x61st\x12\x1a.automarket.v1.CastRequest\x1a\x1b.automarket.v1.CastResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!automarket/v1/asset_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/asset.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x12\x46indMissingRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\".\n\x13\x46indMissingResponse\x12\x17\n\x0fmissing_digests\x18\x01 \x03(\t\"\x95\x01\n\x0cUploadHeader\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\'\n\x07lineage\x18\x05 \x01(\x0b\x32\x16.automarket.v1.LineageB\r\n\x0b_size_bytes\"u\n\x0cWriteRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.UploadHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.automarket.v1.UploadChunkH\x00\x42\t\n\x07payload\"1\n\x0bUploadChunk\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\rWriteResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\"u\n\rAppendRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.UploadHeader\x12)\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.automarket.v1.UploadChunk\x12\x0c\n\x04last\x18\x03 \x01(\x08\"O\n\x0e\x41ppendResponse\x12\x18\n\x10\x63ommitted_offset\x18\x01 \x01(\x03\x12#\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x14.automarket.v1.Asset\"%\n\x10GetUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"R\n\x11GetUploadResponse\x12\x18\n\x10\x63ommitted_offset\x18\x01 \x01(\x03\x12#\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x14.automarket.v1.Asset\"(\n\x13\x44\x65leteUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse\"\x0f\n\rLocateRequest\"5\n\x0eLocateResponse\x12\x10\n\x08store_id\x18\x01 \x01(\t\x12\x11\n\tdirectory\x18\x02 \x01(\t\";\n\x0c\x41\x64optRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.UploadHeader\"4\n\rAdoptResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\"H\n\x0bReadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x13\n\x0blimit_bytes\x18\x03 \x01(\x03\"2\n\x0cReadResponse\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\",\n\nGetRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06verify\x18\x02 \x01(\x08\"2\n\x0bGetResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\"\xde\x01\n\x0bListRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12!\n\x04role\x18\x03 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x19\n\x11media_type_prefix\x18\x04 \x01(\t\x12\x14\n\x07\x64\x65rived\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\rparent_digest\x18\x06 \x01(\t\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_derived\"M\n\x0cListResponse\x12$\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rDeleteRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"\x10\n\x0e\x44\x65leteResponse\"D\n\x0b\x43\x61stRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.automarket.v1.CastSpec\"o\n\x0c\x43\x61stResponse\x12#\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Asset\x12\x0e\n\x06\x63\x61\x63hed\x18\x02 \x01(\x08\x12*\n\x07\x65lapsed\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\xef\x06\n\x0c\x41ssetService\x12T\n\x0b\x46indMissing\x12!.automarket.v1.FindMissingRequest\x1a\".automarket.v1.FindMissingResponse\x12\x44\n\x05Write\x12\x1b.automarket.v1.WriteRequest\x1a\x1c.automarket.v1.WriteResponse(\x01\x12\x45\n\x06\x41ppend\x12\x1c.automarket.v1.AppendRequest\x1a\x1d.automarket.v1.AppendResponse\x12N\n\tGetUpload\x12\x1f.automarket.v1.GetUploadRequest\x1a .automarket.v1.GetUploadResponse\x12W\n\x0c\x44\x65leteUpload\x12\".automarket.v1.DeleteUploadRequest\x1a#.automarket.v1.DeleteUploadResponse\x12\x45\n\x06Locate\x12\x1c.automarket.v1.LocateRequest\x1a\x1d.automarket.v1.LocateResponse\x12\x42\n\x05\x41\x64opt\x12\x1b.automarket.v1.AdoptRequest\x1a\x1c.automarket.v1.AdoptResponse\x12\x41\n\x04Read\x12\x1a.automarket.v1.ReadRequest\x1a\x1b.automarket.v1.ReadResponse0\x01\x12<\n\x03Get\x12\x19.automarket.v1.GetRequest\x1a\x1a.automarket.v1.GetResponse\x12?\n\x04List\x12\x1a.automarket.v1.ListRequest\x1a\x1b.automarket.v1.ListResponse\x12\x45\n\x06\x44\x65lete\x12\x1c.automarket.v1.DeleteRequest\x1a\x1d.automarket.v1.DeleteResponse\x12?\n\x04\x43\x61st\x12\x1a.automarket.v1.CastRequest\x1a\x1b.automarket.v1.CastResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,26 +59,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEUPLOADREQUEST']._serialized_end=997
   _globals['_DELETEUPLOADRESPONSE']._serialized_start=999
   _globals['_DELETEUPLOADRESPONSE']._serialized_end=1021
-  _globals['_READREQUEST']._serialized_start=1023
-  _globals['_READREQUEST']._serialized_end=1095
-  _globals['_READRESPONSE']._serialized_start=1097
-  _globals['_READRESPONSE']._serialized_end=1147
-  _globals['_GETREQUEST']._serialized_start=1149
-  _globals['_GETREQUEST']._serialized_end=1193
-  _globals['_GETRESPONSE']._serialized_start=1195
-  _globals['_GETRESPONSE']._serialized_end=1245
-  _globals['_LISTREQUEST']._serialized_start=1248
-  _globals['_LISTREQUEST']._serialized_end=1470
-  _globals['_LISTRESPONSE']._serialized_start=1472
-  _globals['_LISTRESPONSE']._serialized_end=1549
-  _globals['_DELETEREQUEST']._serialized_start=1551
-  _globals['_DELETEREQUEST']._serialized_end=1582
-  _globals['_DELETERESPONSE']._serialized_start=1584
-  _globals['_DELETERESPONSE']._serialized_end=1600
-  _globals['_CASTREQUEST']._serialized_start=1602
-  _globals['_CASTREQUEST']._serialized_end=1670
-  _globals['_CASTRESPONSE']._serialized_start=1672
-  _globals['_CASTRESPONSE']._serialized_end=1783
-  _globals['_ASSETSERVICE']._serialized_start=1786
-  _globals['_ASSETSERVICE']._serialized_end=2526
+  _globals['_LOCATEREQUEST']._serialized_start=1023
+  _globals['_LOCATEREQUEST']._serialized_end=1038
+  _globals['_LOCATERESPONSE']._serialized_start=1040
+  _globals['_LOCATERESPONSE']._serialized_end=1093
+  _globals['_ADOPTREQUEST']._serialized_start=1095
+  _globals['_ADOPTREQUEST']._serialized_end=1154
+  _globals['_ADOPTRESPONSE']._serialized_start=1156
+  _globals['_ADOPTRESPONSE']._serialized_end=1208
+  _globals['_READREQUEST']._serialized_start=1210
+  _globals['_READREQUEST']._serialized_end=1282
+  _globals['_READRESPONSE']._serialized_start=1284
+  _globals['_READRESPONSE']._serialized_end=1334
+  _globals['_GETREQUEST']._serialized_start=1336
+  _globals['_GETREQUEST']._serialized_end=1380
+  _globals['_GETRESPONSE']._serialized_start=1382
+  _globals['_GETRESPONSE']._serialized_end=1432
+  _globals['_LISTREQUEST']._serialized_start=1435
+  _globals['_LISTREQUEST']._serialized_end=1657
+  _globals['_LISTRESPONSE']._serialized_start=1659
+  _globals['_LISTRESPONSE']._serialized_end=1736
+  _globals['_DELETEREQUEST']._serialized_start=1738
+  _globals['_DELETEREQUEST']._serialized_end=1769
+  _globals['_DELETERESPONSE']._serialized_start=1771
+  _globals['_DELETERESPONSE']._serialized_end=1787
+  _globals['_CASTREQUEST']._serialized_start=1789
+  _globals['_CASTREQUEST']._serialized_end=1857
+  _globals['_CASTRESPONSE']._serialized_start=1859
+  _globals['_CASTRESPONSE']._serialized_end=1970
+  _globals['_ASSETSERVICE']._serialized_start=1973
+  _globals['_ASSETSERVICE']._serialized_end=2852
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,16 @@ class AssetServiceStub(object):
                 request_serializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.SerializeToString,
                 response_deserializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.FromString,
                 _registered_method=True)
+        self.Locate = channel.unary_unary(
+                '/automarket.v1.AssetService/Locate',
+                request_serializer=automarket_dot_v1_dot_asset__service__pb2.LocateRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_asset__service__pb2.LocateResponse.FromString,
+                _registered_method=True)
+        self.Adopt = channel.unary_unary(
+                '/automarket.v1.AssetService/Adopt',
+                request_serializer=automarket_dot_v1_dot_asset__service__pb2.AdoptRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_asset__service__pb2.AdoptResponse.FromString,
+                _registered_method=True)
         self.Read = channel.unary_stream(
                 '/automarket.v1.AssetService/Read',
                 request_serializer=automarket_dot_v1_dot_asset__service__pb2.ReadRequest.SerializeToString,
@@ -155,6 +165,25 @@ class AssetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Locate(self, request, context):
+        """Says where the store keeps its files, for callers on the same machine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Adopt(self, request, context):
+        """Takes over a file that a caller on the same machine has put into the folder `incoming` of the directory that Locate names, under the header's `upload_id`. It is the
+        store's from then on; whoever put it there does not touch it any more. The bytes are digested and made durable as those of Write are, and cross no socket.
+
+        Fails as Write does, the file being deleted, and as:
+        NOT_FOUND (UPLOAD_UNKNOWN): there is no such file.
+        INVALID_ARGUMENT (REQUEST_INVALID): it is a link or a device and not a file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Read(self, request, context):
         """Streams the bytes of an asset.
 
@@ -225,6 +254,16 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     servicer.DeleteUpload,
                     request_deserializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.FromString,
                     response_serializer=automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.SerializeToString,
+            ),
+            'Locate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Locate,
+                    request_deserializer=automarket_dot_v1_dot_asset__service__pb2.LocateRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_asset__service__pb2.LocateResponse.SerializeToString,
+            ),
+            'Adopt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Adopt,
+                    request_deserializer=automarket_dot_v1_dot_asset__service__pb2.AdoptRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_asset__service__pb2.AdoptResponse.SerializeToString,
             ),
             'Read': grpc.unary_stream_rpc_method_handler(
                     servicer.Read,
@@ -393,6 +432,60 @@ class AssetService(object):
             '/automarket.v1.AssetService/DeleteUpload',
             automarket_dot_v1_dot_asset__service__pb2.DeleteUploadRequest.SerializeToString,
             automarket_dot_v1_dot_asset__service__pb2.DeleteUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Locate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.AssetService/Locate',
+            automarket_dot_v1_dot_asset__service__pb2.LocateRequest.SerializeToString,
+            automarket_dot_v1_dot_asset__service__pb2.LocateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Adopt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.AssetService/Adopt',
+            automarket_dot_v1_dot_asset__service__pb2.AdoptRequest.SerializeToString,
+            automarket_dot_v1_dot_asset__service__pb2.AdoptResponse.FromString,
             options,
             channel_credentials,
             insecure,

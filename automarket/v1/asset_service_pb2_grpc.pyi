@@ -71,6 +71,16 @@ class AssetServiceStub:
 
     Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
     """
+    Locate: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.LocateRequest, _asset_service_pb2.LocateResponse]
+    """Says where the store keeps its files, for callers on the same machine."""
+    Adopt: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.AdoptRequest, _asset_service_pb2.AdoptResponse]
+    """Takes over a file that a caller on the same machine has put into the folder `incoming` of the directory that Locate names, under the header's `upload_id`. It is the
+    store's from then on; whoever put it there does not touch it any more. The bytes are digested and made durable as those of Write are, and cross no socket.
+
+    Fails as Write does, the file being deleted, and as:
+    NOT_FOUND (UPLOAD_UNKNOWN): there is no such file.
+    INVALID_ARGUMENT (REQUEST_INVALID): it is a link or a device and not a file.
+    """
     Read: _grpc.UnaryStreamMultiCallable[_asset_service_pb2.ReadRequest, _asset_service_pb2.ReadResponse]
     """Streams the bytes of an asset.
 
@@ -134,6 +144,16 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
 
     Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
+    """
+    Locate: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.LocateRequest, _asset_service_pb2.LocateResponse]  # type: ignore[assignment]
+    """Says where the store keeps its files, for callers on the same machine."""
+    Adopt: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.AdoptRequest, _asset_service_pb2.AdoptResponse]  # type: ignore[assignment]
+    """Takes over a file that a caller on the same machine has put into the folder `incoming` of the directory that Locate names, under the header's `upload_id`. It is the
+    store's from then on; whoever put it there does not touch it any more. The bytes are digested and made durable as those of Write are, and cross no socket.
+
+    Fails as Write does, the file being deleted, and as:
+    NOT_FOUND (UPLOAD_UNKNOWN): there is no such file.
+    INVALID_ARGUMENT (REQUEST_INVALID): it is a link or a device and not a file.
     """
     Read: _aio.UnaryStreamMultiCallable[_asset_service_pb2.ReadRequest, _asset_service_pb2.ReadResponse]  # type: ignore[assignment]
     """Streams the bytes of an asset.
@@ -225,6 +245,28 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Drops an upload that will not go on. Succeeds when nothing of it is here; the asset that it became, if it did, stays.
 
         Fails as ABORTED (UPLOAD_BUSY): a call still writes it; end that call first.
+        """
+
+    @_abc_1.abstractmethod
+    def Locate(
+        self,
+        request: _asset_service_pb2.LocateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.LocateResponse, _abc.Awaitable[_asset_service_pb2.LocateResponse]]:
+        """Says where the store keeps its files, for callers on the same machine."""
+
+    @_abc_1.abstractmethod
+    def Adopt(
+        self,
+        request: _asset_service_pb2.AdoptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.AdoptResponse, _abc.Awaitable[_asset_service_pb2.AdoptResponse]]:
+        """Takes over a file that a caller on the same machine has put into the folder `incoming` of the directory that Locate names, under the header's `upload_id`. It is the
+        store's from then on; whoever put it there does not touch it any more. The bytes are digested and made durable as those of Write are, and cross no socket.
+
+        Fails as Write does, the file being deleted, and as:
+        NOT_FOUND (UPLOAD_UNKNOWN): there is no such file.
+        INVALID_ARGUMENT (REQUEST_INVALID): it is a link or a device and not a file.
         """
 
     @_abc_1.abstractmethod
