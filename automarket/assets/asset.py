@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
+from automarket.assets.copying import copy_file
 from automarket.assets.formats import media_type_of, roles_of
 from automarket.assets.roles import Role, unsuitable
 from automarket.errors import AutoMarketError, EngineMissing
@@ -135,8 +135,10 @@ class Asset:
 
     def save(self, path: Path) -> None:
         """Write its bytes to a file."""
-        with self.open() as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        if self.body.data is not None:
+            path.write_bytes(self.body.data)
+        else:
+            copy_file(self.body.as_file(), path)
 
     async def as_audio(
         self, *, sample_rate: int | None = None, channels: int | None = None, container: str | None = None

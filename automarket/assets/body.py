@@ -30,8 +30,8 @@ class Body:
 
     def __init__(self, content: bytes | Path, found: Format) -> None:
         self.format = found
-        self.data = None if isinstance(content, Path) else content
-        self.path = content.absolute() if isinstance(content, Path) else None
+        self.data: bytes | None = None if isinstance(content, Path) else content
+        self.path: Path | None = content.absolute() if isinstance(content, Path) else None
         self.info: MediaInfo | None = None
         self._digest: str | None = None
         self._lock = threading.Lock()

@@ -70,7 +70,7 @@ class AssetLoader:
             found = recognise_file(file)
         except OSError as error:
             raise InvalidRequestError(f"{file} cannot be read: {error.strerror}", hint="check the path") from None
-        return _make(Body(file, found), as_, file.name)
+        return asset_of(Body(file, found), as_, file.name)
 
     @overload
     @staticmethod
@@ -105,7 +105,7 @@ class AssetLoader:
         found = recognise(data[:HEAD_BYTES])
         if format is not None:
             found = _agreed(found, format, data[:HEAD_BYTES])
-        return _make(Body(bytes(data), found), as_, "the input")
+        return asset_of(Body(bytes(data), found), as_, "the input")
 
     @overload
     @staticmethod
@@ -160,7 +160,7 @@ class AssetLoader:
         spool = await fetch(url, max_bytes=max_bytes, allow_private=allow_private)
         try:
             body = Body(spool.path, await asyncio.to_thread(_told, spool.path))
-            asset = _make(body, as_, "what the URL gives")
+            asset = asset_of(body, as_, "what the URL gives")
         except BaseException:
             spool.discard()
             raise
@@ -182,7 +182,8 @@ def _told(path: Path) -> Format:
         return recognise(file.read(HEAD_BYTES), what="what the URL gives")
 
 
-def _make(body: Body, role: Role | None, what: str) -> Asset:
+def asset_of(body: Body, role: Role | None, what: str) -> Asset:
+    """Give bytes as an asset, used as a role or as what they are. Raises InputUnsuitable."""
     if role is not None:
         check_role(body.format, role, what)
     return _CLASSES[role or body.format.role or Role.TEXT](body)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.client.download import Download
+from automarket.client.nearby import Nearby, copy_whole
 from automarket.client.patience import Patience
 from automarket.client.sources import StreamSource, source_of
 from automarket.client.transfer import Transfer, ask, header_of
@@ -53,11 +54,14 @@ class AssetClient:
 
     Args:
         patience: how long a transfer that was cut tries to go on while nothing moves, in seconds.
+        by_file_above: files with more bytes than this pass by file where the store's folder is on this machine; None
+            sends every byte.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, patience: float = 30.0) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, patience: float = 30.0, by_file_above: int | None = None) -> None:
         self._stub: AssetServiceAsyncStub = AssetServiceStub(channel)
         self._patience = patience
+        self._nearby = Nearby(self._stub, by_file_above)
 
     async def put(
         self,
@@ -66,6 +70,7 @@ class AssetClient:
         file_name: str = "",
         lineage: Lineage | None = None,
         progress: Callable[[int, int | None], None] | None = None,
+        give: bool = False,
     ) -> StoredAsset:
         """Upload a file, bytes or an asset, unless the store has the same bytes; `bytes_sent` says which.
 
@@ -76,6 +81,7 @@ class AssetClient:
             file_name: for people; the file's own by default.
             lineage: how it was made, for the output of a transform.
             progress: gets bytes sent and bytes in all.
+            give: nobody touches the file any more, so that a store on this machine may take it as it is.
 
         Raises:
             InputEmpty: there are no bytes.
@@ -89,6 +95,9 @@ class AssetClient:
         header = header_of(origin, file_name, lineage, digest=await origin.digest())
         if (found := await self._find(header.digest)) and (lineage is not None or not found.derived):
             return found
+        adopted = None if found else await self._nearby.put(origin, header, give=give)
+        if adopted is not None:
+            return adopted
         transfer = Transfer(self._stub, origin, header, self._patience, progress)
         # What is there as a cast, and could be evicted, is claimed by an upload without bytes.
         return await (transfer.run(origin.size or 0) if found else transfer.resume())
@@ -199,6 +208,10 @@ class AssetClient:
         """
         check_digest(digest)
         asset = await self.stat(digest)
+        if (here := await self._nearby.file(digest) if self._nearby.is_for(asset.size_bytes) else None) is not None:
+            asset = await self.stat(digest, verify=True)
+            if await copy_whole(here, out, asset.size_bytes):
+                return asset
         download = Download(out, digest)
         try:
             await asyncio.to_thread(download.open)
@@ -212,6 +225,16 @@ class AssetClient:
         finally:
             await asyncio.to_thread(download.close)
         return asset
+
+    async def file_here(self, digest: str) -> Path | None:
+        """Give the store's own file, checked, where it is on this machine and large enough for that; never change it.
+
+        Raises:
+            AssetUnknown: the store lacks it.
+            AssetCorrupt: its bytes are damaged.
+        """
+        asset = await self.stat(digest, verify=True)
+        return await self._nearby.file(digest) if self._nearby.is_for(asset.size_bytes) else None
 
     async def list(
         self,

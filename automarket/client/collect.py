@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automarket.client.descriptors import ModelInfo
+    from automarket.client.stored_body import StoredOutputs
     from automarket.errors import AutoMarketError
 
 
@@ -103,14 +104,16 @@ class Collector:
             outputs=tuple(one.finished for one in self._pending.values() if one.finished),
         )
 
-    async def outputs(self, model: ModelInfo) -> list[Output]:
-        """Give the outputs as assets, in order."""
-        return [await self._make(model, number) for number in sorted(self._pending)]
+    async def outputs(self, model: ModelInfo, stored: StoredOutputs) -> list[Output]:
+        """Give the outputs as assets, in order; those that were not sent are read from the store when they are used."""
+        return [await self._make(model, number, stored) for number in sorted(self._pending)]
 
-    async def _make(self, model: ModelInfo, number: int) -> Output:
+    async def _make(self, model: ModelInfo, number: int, stored: StoredOutputs) -> Output:
         pending = self._pending[number]
         finished = pending.finished
         role = _role(model, number, pending.name)
+        if role != Role.TEXT and finished and finished.stored and not pending.spool.size_bytes:
+            return Output(pending.name, await stored.load(finished, role), finished)
         content = pending.spool.finish(finished.digest if finished and pending.spool.size_bytes else "")
         if role == Role.TEXT or (role is None and not pending.spool.size_bytes):
             text = content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)

@@ -63,14 +63,14 @@ class Direct:
     def __init__(self, mesh: str, above: int | None) -> None:
         self.is_closed = False
         self._mesh = mesh
-        self._above = above
+        self.above = above
         self._mesh_is_here: bool | None = None
         self._shunned: dict[str, float] = {}
         self._channels: set[grpc.aio.Channel] = set()
 
     def is_for(self, size: int) -> bool:
         """Tell whether so many bytes are to go directly."""
-        return self._above is not None and (size > self._above or not self._above)
+        return self.above is not None and (size > self.above or not self.above)
 
     @contextlib.asynccontextmanager
     async def connection(self, addresses: Iterable[str]) -> AsyncGenerator[Found | None]:

@@ -2,7 +2,7 @@
 
 Each has `stream(...)`, which gives events as they happen, and `transform(...)`, which takes the same and gives the
 result. Options that are None are left to the model. Further keywords are options of the one model, and the call's
-`timeout`, `request_id` and `store`.
+`timeout`, `request_id`, `store` and `by_digest`.
 """
 
 from __future__ import annotations

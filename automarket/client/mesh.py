@@ -142,8 +142,8 @@ class Mesh:
             output_role: the role that is wanted, where no capability is named.
             local_only: never call a remote vendor.
             fallbacks: where else to go, in order, when the first choice fails before its first event.
-            options: options of the capability and of the model by name; `timeout` (seconds), `request_id` and `store`
-                say how the call is made.
+            options: options of the capability and of the model by name; `timeout` (seconds), `request_id`, `store` and
+                `by_digest` say how the call is made, see `ModelHandle`.
         """
         settings = take_settings(options)
         target = Target(

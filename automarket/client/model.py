@@ -30,8 +30,9 @@ class ModelHandle:
     """One model of one provider; `info` describes it.
 
     Every transform also takes `timeout` (seconds for all of it, uploads included), `request_id` (UUID; equal repeats
-    within 24 hours are not billed twice) and `store` (False: the asset store keeps nothing). Options that the model
-    takes besides those that its family shares are keyword arguments too; `info.options_schema` lists them all.
+    within 24 hours are not billed twice), `store` (False: the asset store keeps nothing) and `by_digest` (True: media
+    that come out stay in the asset store until the result is read or saved). Options that the model takes besides those
+    that its family shares are keyword arguments too; `info.options_schema` lists them all.
     """
 
     def __init__(self, connection: Connection, store: AssetClient, info: ModelInfo, capability: str) -> None:
@@ -91,7 +92,7 @@ def _no_or_raise(error: UnavailableError) -> bool:
 
 def take_settings(keywords: dict[str, Any]) -> CallSettings:
     """Take how a call is made out of its keywords."""
-    names = ("timeout", "request_id", "store")
+    names = ("timeout", "request_id", "store", "by_digest")
     return CallSettings(**{name: keywords.pop(name) for name in names if name in keywords})
 
 

@@ -27,11 +27,13 @@ class CallSettings:
         request_id: UUID; equal repeats within 24 hours are not billed twice. None makes a new one.
         store: what the asset store keeps: None keeps uploads and media that come out, True text that comes out as
             well, False nothing.
+        by_digest: media that come out stay in the asset store; the results read them there when they are first used.
     """
 
     timeout: float | None = None
     request_id: str | None = None
     store: bool | None = None
+    by_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class ProviderHandle:
         Args:
             capability: name or alias.
             inputs: in slot order.
-            options: options by name; `timeout`, `request_id` and `store` say how the call is made.
+            options: options by name; `timeout`, `request_id`, `store` and `by_digest` say how the call is made.
         """
         model = await self.model(capability=capability)
         return await model.transform(*inputs, **(options or {}))

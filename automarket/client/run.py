@@ -86,7 +86,9 @@ class Run:
         plan, settings = self._plan, self._plan.settings
         capability = used_as(model, plan.target.capability)
         bound = await asyncio.to_thread(bind, model, plan.arguments, plan.keywords)
-        header = transform_pb2.TransformHeader(request_id=self._request_id, store=settings.store)
+        header = transform_pb2.TransformHeader(
+            request_id=self._request_id, store=settings.store, outputs_by_digest=settings.by_digest
+        )
         if not plan.target.fallbacks:
             check_known(bound.options, model.options_schema)
         write_options(header, capability, bound.options)

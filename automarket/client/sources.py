@@ -24,10 +24,11 @@ _TEMPORARY = "automarket-"  # such a file's name says nothing to people
 
 
 class Source(Protocol):
-    """Bytes to upload; `size` is None where it is not known before the end."""
+    """Bytes to upload; `size` is None where it is not known before the end, `file` where they are in none."""
 
     name: str
     size: int | None
+    file: Path | None
 
     async def digest(self) -> str:
         """Give the digest of all bytes."""
@@ -55,6 +56,7 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.file: Path | None = path
         self.name = path.name
         self.size: int | None = path.stat().st_size
 
@@ -76,6 +78,7 @@ class BytesSource:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self.file: Path | None = None
         self.name = ""
         self.size: int | None = len(data)
 
@@ -94,6 +97,7 @@ class AssetSource:
 
     def __init__(self, asset: Asset) -> None:
         self._asset = asset
+        self.file: Path | None = asset.path
         named = asset.path is not None and asset.source_asset is None and not asset.path.name.startswith(_TEMPORARY)
         self.name = asset.path.name if asset.path is not None and named else ""
         self.size: int | None = asset.size_bytes
@@ -123,6 +127,7 @@ class StreamSource:
         self._hasher = Hasher()
         self._pulling: asyncio.Task[tuple[int, bytes] | None] | None = None
         self._have = 0
+        self.file: Path | None = None
         self.name = ""
         self.size: int | None = None
 

@@ -40,7 +40,7 @@ class MeshAssets(AssetClient):
     """The asset store of a mesh: put, get, read, stat, list, cast, delete."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(connection.channel)
+        super().__init__(connection.channel, by_file_above=connection.direct.above)
         self.connection = connection
 
     put = _asks(AssetClient.put)

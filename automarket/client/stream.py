@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from automarket.client.collect import Collector
 from automarket.client.run import Run
+from automarket.client.stored_body import StoredOutputs
 from automarket.errors import AutoMarketError, EndedError
 from automarket.rpc.telemetry import mark_failed
 
@@ -39,6 +40,7 @@ class TransformStream(Generic[ResultT]):
     def __init__(self, connection: Connection, store: AssetClient, plan: Plan[ResultT]) -> None:
         self.request_id = plan.settings.request_id or str(uuid.uuid4())
         self._plan = plan
+        self._stored = StoredOutputs(connection, store)
         self._run = Run(connection, store, plan, self.request_id)
         self._collector = Collector(self.request_id)
         # Nothing that the generator holds leads back to it: whoever drops it ends the call at once.
@@ -84,7 +86,7 @@ class TransformStream(Generic[ResultT]):
         prepared = self._run.prepared
         if prepared is None or not self._collector.is_finished:
             raise EndedError("the transform was given up before it finished", hint="read all of its events first")
-        outputs = await self._collector.outputs(prepared.model)
+        outputs = await self._collector.outputs(prepared.model, self._stored)
         return self._plan.result_of(prepared.capability)(outputs)
 
 

@@ -38,10 +38,15 @@ class TransformHeader(_message.Message):
     VIDEO_COMPOSITION_FIELD_NUMBER: _builtins.int
     MODEL_OPTIONS_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
+    OUTPUTS_BY_DIGEST_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID chosen by the caller. Equal repeats within 24 hours must not be billed twice; it goes to vendors as their idempotency key. Required."""
     store: _builtins.bool
     """Whether the asset store keeps what flows: not set keeps media that come out; true keeps inputs sent as chunks and text that comes out as well; false keeps nothing."""
+    outputs_by_digest: _builtins.bool
+    """Media that come out are kept by the asset store and named by `output_finished.digest`; no `output_chunk` carries them. Text comes as always. Without a store, or where it has no
+    room, the call fails as the store does (STORE_UNAVAILABLE, QUOTA_EXCEEDED, DISK_FULL); together with `store` false it is INVALID_ARGUMENT naming the field.
+    """
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Input]:
         """The inputs, in slot order. At most 256."""
@@ -82,10 +87,11 @@ class TransformHeader(_message.Message):
         video_composition: _options_pb2.VideoCompositionOptions | None = ...,
         model_options: _struct_pb2.Struct | None = ...,
         store: _builtins.bool | None = ...,
+        outputs_by_digest: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "model_options", b"model_options", "options", b"options", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "inputs", b"inputs", "model_options", b"model_options", "options", b"options", "request_id", b"request_id", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "inputs", b"inputs", "model_options", b"model_options", "options", b"options", "outputs_by_digest", b"outputs_by_digest", "request_id", b"request_id", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__store: _TypeAlias = _typing.Literal["store"]  # noqa: Y015
     _WhichOneofArgType__store: _TypeAlias = _typing.Literal["_store", b"_store"]  # noqa: Y015

@@ -88,6 +88,9 @@ def _check(header: transform_pb2.TransformHeader) -> None:
         raise RequestTooLarge(message, hint="send large inputs by digest or as chunks", fields={"header": "too large"})
     if len(header.inputs) > MAX_INPUTS:
         raise InvalidRequestError(f"at most {MAX_INPUTS} inputs are allowed", fields={"header.inputs": "too many"})
+    if header.outputs_by_digest and header.HasField("store") and not header.store:
+        fields = {"header.outputs_by_digest": "store is false"}
+        raise InvalidRequestError("outputs by digest are kept by the store, and store is false", fields=fields)
     try:
         uuid.UUID(header.request_id)
     except ValueError:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from automarket.stored import Lineage
-    from provider_servers.runtime.call import Call
     from provider_servers.runtime.events import Composition, Media, Resolution
     from provider_servers.runtime.store import StoreLink
 
@@ -97,41 +96,79 @@ def _segment(event: Segment, index: int) -> transform_pb2.Segment:
     )
 
 
-async def send_media(
-    media: Media,
-    index: int,
-    call: Call,
-    emit: Callable[[Any], Awaitable[None]],
-    *,
-    store: StoreLink | None,
-    lineage: Callable[[], Lineage],
-) -> None:
-    """Send one media output in chunks, keep it in the store when there is one, and say that it is complete."""
-    await emit(transform_pb2.OutputStarted(output=index, name=media.name, media_type=media.media_type))
-    file = media.source if isinstance(media.source, Path) else call.workdir / f"output-{index}"
-    offset = 0
-    async with aclosing(_pieces(media, file)) as pieces:
-        async for piece in pieces:
-            await emit(transform_pb2.OutputChunk(output=index, offset_bytes=offset, data=piece))
-            offset += len(piece)
-    if not offset:
-        raise BackendFailed(f"output {media.name!r} came out empty", metadata={"phase": "running"})
-    finished = transform_pb2.OutputFinished(output=index, size_bytes=offset)
-    kept = await _keep(file, store, lineage())  # inputs that are kept have a digest by now
-    finished.digest = kept or await asyncio.to_thread(digest_file, file)
-    finished.stored = kept is not None
-    finished.media_info.CopyFrom(info_to_proto(media.info or await probe(file)))
-    if media.composition is not None:
-        finished.video_composition.CopyFrom(_composition(media.composition))
-    await emit(finished)
+class MediaOutput:
+    """One media output of a call: sent in chunks, or only put into the store.
+
+    Args:
+        index: which output it is, from 0.
+        workdir: the call's own folder.
+        emit: takes what the caller is told.
+    """
+
+    def __init__(self, media: Media, index: int, workdir: Path, emit: Callable[[Any], Awaitable[None]]) -> None:
+        self._media = media
+        self._index = index
+        self._emit = emit
+        self._file = media.source if isinstance(media.source, Path) else workdir / f"output-{index}"
+        self._is_ours = self._file.is_relative_to(workdir)  # it goes with the call
+
+    async def send(self, store: StoreLink | None, lineage: Callable[[], Lineage]) -> None:
+        """Send it in chunks, keep it in the store when there is one, and say that it is complete."""
+        await self._start()
+        offset = 0
+        async with aclosing(_pieces(self._media, self._file)) as pieces:
+            async for piece in pieces:
+                await self._emit(transform_pb2.OutputChunk(output=self._index, offset_bytes=offset, data=piece))
+                offset += len(piece)
+        self._check(offset)
+        kept = await _keep(
+            self._file, store, lineage(), give=self._is_ours
+        )  # inputs that are kept have a digest by now
+        await self._finish(kept or await asyncio.to_thread(digest_file, self._file), stored=kept is not None)
+
+    async def store(self, store: StoreLink, lineage: Callable[[], Lineage]) -> None:
+        """Put it into the store, and say that it is complete: the caller gets the digest alone.
+
+        Raises:
+            StoreUnavailable, QuotaExceeded, DiskFull: the store cannot take it.
+        """
+        await self._start()
+        if not isinstance(self._media.source, Path):
+            async with aclosing(_pieces(self._media, self._file)) as pieces:
+                async for _ in pieces:
+                    pass
+        self._check(self._file.stat().st_size)
+        kept = await store.client.put(self._file, lineage=lineage(), give=self._is_ours)
+        await self._finish(kept.digest, stored=True)
+
+    async def _start(self) -> None:
+        media = self._media
+        await self._emit(transform_pb2.OutputStarted(output=self._index, name=media.name, media_type=media.media_type))
+
+    def _check(self, size: int) -> None:
+        if not size:
+            raise BackendFailed(f"output {self._media.name!r} came out empty", metadata={"phase": "running"})
+
+    async def _finish(self, digest: str, *, stored: bool) -> None:
+        media = self._media
+        finished = transform_pb2.OutputFinished(
+            output=self._index,
+            size_bytes=self._file.stat().st_size,
+            digest=digest,
+            stored=stored,
+            media_info=info_to_proto(media.info or await probe(self._file)),
+        )
+        if media.composition is not None:
+            finished.video_composition.CopyFrom(_composition(media.composition))
+        await self._emit(finished)
 
 
-async def _keep(made: Path | bytes, store: StoreLink | None, lineage: Lineage) -> str | None:
+async def _keep(made: Path | bytes, store: StoreLink | None, lineage: Lineage, *, give: bool = False) -> str | None:
     """Put an output into the store and give its digest. The caller has the bytes: a full store fails no call."""
     if store is None or not store.there:
         return None
     try:
-        stored = await store.client.put(made, lineage=lineage)
+        stored = await store.client.put(made, lineage=lineage, give=give)
     except (ExhaustedError, UnavailableError) as error:
         log.warning("an output could not be stored", extra={"reason": error.reason})
         return None

@@ -35,7 +35,7 @@ from provider_servers.runtime.events import (
     Usage,
 )
 from provider_servers.runtime.options import read_options
-from provider_servers.runtime.outputs import TextOutput, send_media
+from provider_servers.runtime.outputs import MediaOutput, TextOutput
 from provider_servers.runtime.prepare import Preparer, fill_slots
 from provider_servers.runtime.receive import InputStreams
 
@@ -184,6 +184,8 @@ class Run:
             await self._serve()
 
     async def _serve(self) -> None:
+        if self._header.outputs_by_digest:
+            self._host.store.require()  # before anything is spent
         self._phase = "casting"
         begin = time.monotonic()
         for number, (given, slot) in enumerate(zip(self._header.inputs, self._slots, strict=True)):
@@ -211,10 +213,13 @@ class Run:
 
     async def _handle(self, event: Event) -> None:
         if isinstance(event, Media):
-            keep = self._host.store if not self._header.HasField("store") or self._header.store else None
-            index = self._outputs
+            output = MediaOutput(event, self._outputs, self._call.workdir, self._emit)
             self._outputs += 1
-            await send_media(event, index, self._call, self._emit, store=keep, lineage=self._lineage)
+            if self._header.outputs_by_digest:
+                await output.store(self._host.store, self._lineage)
+            else:
+                keep = self._host.store if not self._header.HasField("store") or self._header.store else None
+                await output.send(keep, self._lineage)
         elif isinstance(event, Segment | TextDelta | TextResult):
             if self._text is None:
                 self._text = TextOutput(self._outputs, _text_name(self._model), self._emit)

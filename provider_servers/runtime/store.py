@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from automarket.v1 import registry_service_pb2
 
 
+BY_FILE_ABOVE = 1024 * 1024
+"""So many bytes are sent as quickly as their file is handed over."""
+
+
 class StoreLink:
     """Where the asset store is, as the registry last said."""
 
@@ -37,7 +41,7 @@ class StoreLink:
         self._address = address
         if address:
             self._channel = open_channel(address)
-            self._client = AssetClient(self._channel)
+            self._client = AssetClient(self._channel, by_file_above=BY_FILE_ABOVE)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -49,6 +53,14 @@ class StoreLink:
     def there(self) -> bool:
         """Whether there is a store."""
         return self._client is not None
+
+    def require(self) -> None:
+        """Check that there is a store.
+
+        Raises:
+            StoreUnavailable: the mesh has none.
+        """
+        _ = self.client
 
     @property
     def client(self) -> AssetClient:
