@@ -7,8 +7,8 @@ import contextlib
 import pytest
 from google.protobuf import text_format
 
+from automarket import secrets
 from automarket.errors import ProviderUnknown, RequestUnknown, ServiceStartFailed, SettingInvalid, SettingUnknown
-from automarket.rpc import secrets
 from automarket.rpc.channel import errors_mapped
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceStub
