@@ -43,6 +43,13 @@ ANSWER = h2.block([(b":status", b"200"), (b"content-type", b"application/grpc")]
 REFUSED_ANSWER = h2.block([(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")])
 TRAILERS = h2.literal(b"grpc-status", b"0")
 DATA_BYTES = (0, 1, 5, 100, 5000, 16384)
+_PATTERN = bytes(range(251)) * 67
+
+
+def content(number: int, at: int, size: int) -> bytes:
+    """Give bytes that differ by who sends them and by where in the stream they are."""
+    begin = (number * 7 + at) % 251
+    return _PATTERN[begin : begin + size]
 
 
 def table() -> Table:
@@ -67,13 +74,11 @@ class FakeTransport:
         self.written = bytearray()
         self.is_closed = False
 
-    family = socket.AF_UNIX
+    # Something to set options of; nothing is ever written to it.
+    _socket = socket.socket(socket.AF_UNIX)
 
     def get_extra_info(self, _name):
-        return self
-
-    def fileno(self):
-        return -1
+        return self._socket
 
     def set_write_buffer_limits(self, high=None, low=None):
         pass
@@ -131,6 +136,7 @@ class Told:
 
     data: int = 0
     blocks: int = 0
+    name: int = 0
     has_ended: bool = False
     is_reset: bool = False
 
@@ -143,6 +149,7 @@ class Checker:
     """
 
     is_server: bool  # the worker is a client here
+    on_data: Callable[[int, Told, bytes], None] | None = None
     streams: dict[int, Told] = field(default_factory=dict)
     frames: int = 0
     data: int = 0
@@ -227,6 +234,8 @@ class Checker:
         assert not told.has_ended, "DATA after the end"
         assert not told.is_reset, "DATA after a reset"
         assert told.blocks, "DATA before HEADERS"
+        if self.on_data is not None:
+            self.on_data(made.stream_id, told, made.data)
         told.data += len(made.data)
         self.data += len(made.data)
         assert self.data <= self.credit, "more than the connection's window"
@@ -248,6 +257,7 @@ class Checker:
         told.has_ended = "END_STREAM" in first.flags
         if self.is_server:
             assert not told.blocks, "two blocks of a request"
+            told.name = int(fields.get(b"x-name", b"0")) if self.on_data is not None else 0
             assert not told.has_ended or b":path" in fields
         else:
             assert (b":status" in fields) == (not told.blocks), "an answer, then trailers"
@@ -262,6 +272,8 @@ class End:
         self.worker, self.wire, self.checker = worker, wire, checker
         self.transport = FakeTransport()
         self.ids: list[int] = []
+        self.names: dict[int, int] = {}
+        self.sent_bytes: dict[int, int] = {}
         self.is_open = True
         wire.connection_made(self.transport)
 
@@ -290,6 +302,7 @@ class End:
         for made in came:
             if self.checker.is_server and isinstance(made, HeadersFrame):
                 self.ids.append(made.stream_id)
+                self.names[made.stream_id] = next(_NAMES)
         if self.transport.is_closed and self.is_open:
             self.lose()
         return came
@@ -298,6 +311,9 @@ class End:
         if self.is_open:
             self.is_open = False
             self.wire.connection_lost(None)
+
+
+_NAMES = itertools.count(1)
 
 
 def opening(provider: str) -> bytes:
@@ -319,6 +335,8 @@ class Fuzzer:
         self.servers: list[End] = []
         self.frames = 0
         self._next_ids: dict[End, int] = {}
+        self._requests: dict[int, bytes] = {}  # first messages of calls by name; what follows is made by name
+        self._all_servers: list[End] = []
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
@@ -363,16 +381,22 @@ class Fuzzer:
                 upstream.outbox.clear()
                 self.worker.servers.closed(upstream)
                 continue
-            end = End(self.worker, Wire(self.worker, upstream), Checker(is_server=True))
+            checker = Checker(is_server=True)
+            end = End(self.worker, Wire(self.worker, upstream), checker)
+            if not self.harm:
+                checker.on_data = self._check_request()
             if end.transport.is_closed:
                 end.lose()
                 continue
             self.servers.append(end)
+            self._all_servers.append(end)
             end.send(h2.settings())
 
     def _client_acts(self) -> None:
         if not self.clients or (len(self.clients) < 5 and self.rng.random() < 0.02):
             end = End(self.worker, self.worker.accept(), Checker(is_server=False))
+            if not self.harm:
+                end.checker.on_data = self._check_answer(end)
             self.clients.append(end)
             self._next_ids[end] = 1
             end.send(h2.PREFACE)
@@ -387,14 +411,17 @@ class Fuzzer:
         self._next_ids[end] += 2
         end.ids = [*end.ids[-8:], stream_id]
         provider = self.rng.choice(PROVIDERS)
-        extra = [(b"automarket-provider", provider.encode())] if self.rng.random() < 0.5 else []
+        name = next(_NAMES)
+        end.names[stream_id] = name
+        self._requests[name] = first = opening(provider)
+        extra = [(b"x-name", b"%d" % name)]
+        extra += [(b"automarket-provider", provider.encode())] if self.rng.random() < 0.5 else []
         if self.rng.random() < 0.2:
             extra.append((b"grpc-timeout", self.rng.choice((b"1S", b"10m", b"99999999H", b"1x"))))
         if self.rng.random() < 0.1:
             extra.append((b"content-length", self.rng.choice((b"1000", b"0", b"x"))))
         method = self.rng.choice(("Transform", "Transform", "GetModel", "Generate"))
         block = h2.block(h2.request(h2.MODELS + method, *extra))
-        first = opening(provider)
         return h2.headers(stream_id, block) + h2.data(stream_id, first, end=self.rng.random() < 0.3)
 
     def _server_acts(self) -> None:
@@ -418,10 +445,13 @@ class Fuzzer:
         rng, stream_id = self.rng, self.rng.choice(end.ids[-5:])
         what = rng.random()
         if what < 0.45:
-            payload = bytes(rng.choice(DATA_BYTES))
+            payload = self._content(end, stream_id, rng.choice(DATA_BYTES))
             ends = rng.random() < 0.15
             if rng.random() < 0.1:
-                return h2.padded(h2.DATA, int(ends), stream_id, payload[:1000], rng.randrange(100))
+                payload = payload[:1000]
+                self._note(end, stream_id, payload)
+                return h2.padded(h2.DATA, int(ends), stream_id, payload, rng.randrange(100))
+            self._note(end, stream_id, payload)
             return h2.data(stream_id, payload, end=ends)
         if what < 0.6:
             return h2.window_update(stream_id, rng.choice((1, 1000, 65535)))
@@ -430,6 +460,40 @@ class Fuzzer:
         if what < 0.7:
             return h2.headers(stream_id, trailers, end=True)
         return self._on_connection()
+
+    def _content(self, end: End, stream_id: int, size: int) -> bytes:
+        return content(end.names.get(stream_id, 0), end.sent_bytes.get(stream_id, 0), size)
+
+    def _note(self, end: End, stream_id: int, payload: bytes) -> None:
+        end.sent_bytes[stream_id] = end.sent_bytes.get(stream_id, 0) + len(payload)
+
+    def _check_request(self) -> Callable[[int, Told, bytes], None]:
+        """Give what checks that a server gets what the client sent, from the first byte on."""
+
+        def check(_: int, told: Told, data: bytes) -> None:
+            first = self._requests[told.name]
+            rest = content(told.name, max(0, told.data - len(first)), len(data))
+            assert data == (first[told.data :] + rest)[: len(data)], f"other bytes at {told.data} of a request"
+
+        return check
+
+    def _check_answer(self, end: End) -> Callable[[int, Told, bytes], None]:
+        """Give what checks that a client gets what one of the servers sent, from the first byte on."""
+        possible: dict[int, list[int]] = {}
+
+        def check(stream_id: int, told: Told, data: bytes) -> None:
+            name = end.names[stream_id]
+            servers = [
+                one.names[number]
+                for one in self._all_servers
+                for number, its in one.checker.streams.items()
+                if its.name == name and number in one.names
+            ]
+            left = [one for one in possible.get(stream_id, servers) if content(one, told.data, len(data)) == data]
+            assert left or not data, f"other bytes at {told.data} of an answer"
+            possible[stream_id] = left
+
+        return check
 
     def _on_connection(self) -> bytes:
         rng = self.rng

@@ -282,7 +282,9 @@ class RawEnd:
         for one in self.frames:
             if isinstance(one, GoAwayFrame) and one.error_code:
                 return Verdict("goaway", one.error_code)
-            if isinstance(one, RstStreamFrame) and one.stream_id == stream_id:
+            is_reset = isinstance(one, RstStreamFrame) and one.stream_id == stream_id
+            # After a whole answer it only says that the rest of the request is not wanted.
+            if is_reset and (one.error_code or self.status(stream_id) is None):
                 return Verdict("reset", one.error_code)
         if stream_id is not None and (status := self.status(stream_id)) is not None:
             return Verdict("status", status)
