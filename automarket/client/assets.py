@@ -211,6 +211,8 @@ class AssetClient:
         if (here := await self._nearby.file(digest) if self._nearby.is_for(asset.size_bytes) else None) is not None:
             asset = await self.stat(digest, verify=True)
             if await copy_whole(here, out, asset.size_bytes):
+                if progress is not None:
+                    progress(asset.size_bytes, asset.size_bytes)
                 return asset
         download = Download(out, digest)
         try:

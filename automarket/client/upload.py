@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from automarket.stored import StoredAsset
 from automarket.v1 import model_service_pb2, transform_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 
     from automarket.client.assets import AssetClient
     from automarket.client.inputs import BoundInput
@@ -37,10 +38,15 @@ class Stream:
         self.size = source.size_bytes if isinstance(source, Asset) else None
         self.is_fresh = True
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes]:
         """Give the bytes."""
-        self.is_fresh = isinstance(self._source, Asset)
-        async for piece in self._source.chunks() if isinstance(self._source, Asset) else self._source:
+        if isinstance(self._source, Asset):
+            async with aclosing(self._source.chunks()) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        self.is_fresh = False
+        async for piece in self._source:
             yield piece
 
 
@@ -107,15 +113,16 @@ class Uploader:
         return stored.digest
 
 
-async def chunk_messages(inputs: Sequence[Travelling]) -> AsyncIterator[model_service_pb2.TransformRequest]:
+async def chunk_messages(inputs: Sequence[Travelling]) -> AsyncGenerator[model_service_pb2.TransformRequest]:
     """Give the messages that follow the header: the inputs that travel as chunks, one after another."""
     for number, one in enumerate(inputs):
         if one.stream is not None:
-            async for chunk in _chunks(number, one.stream.pieces()):
-                yield model_service_pb2.TransformRequest(chunk=chunk)
+            async with aclosing(one.stream.pieces()) as pieces, aclosing(_chunks(number, pieces)) as chunks:
+                async for chunk in chunks:
+                    yield model_service_pb2.TransformRequest(chunk=chunk)
 
 
-async def _chunks(number: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[transform_pb2.InputChunk]:
+async def _chunks(number: int, pieces: AsyncIterable[bytes]) -> AsyncGenerator[transform_pb2.InputChunk]:
     hasher = hashlib.sha256()
     offset = 0
     async for piece in pieces:

@@ -135,11 +135,13 @@ class Preparer:
 
     async def _by_digest(self, number: int, digest: str, slot: Slot) -> MediaInput:
         client = self.store.client
-        asset = await client.stat(digest)
+        shared = self.store.file_of(digest)
+        asset = await client.stat(digest, verify=shared is not None)
         spec = spec_for(asset.roles, slot, number, media_type=asset.media_type)
         if spec is not None:
             result = await client.cast(digest, spec)
             if result.asset.digest != digest:
+                shared = None
                 self.casts.append(
                     media_pb2.CastRecord(
                         source_digest=digest,
@@ -154,7 +156,7 @@ class Preparer:
         length = asset.media_info.duration if asset.media_info else None
         if slot.max_seconds is not None and length is not None and length > slot.max_seconds:
             raise _too_long(slot, number)
-        file = await self.store.fetch(asset.digest, self.workdir)
+        file = shared or await self.store.fetch(asset.digest, self.workdir)
         return MediaInput(slot, media_type=asset.media_type, digest=digest, file=file)
 
     def _flowing(

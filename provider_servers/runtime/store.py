@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +74,18 @@ class StoreLink:
             raise StoreUnavailable("this provider is not connected to an asset store", hint="send the input as chunks")
         return self._client
 
-    async def fetch(self, digest: str, workdir: Path) -> Path:
-        """Give a file with the bytes of an asset, checked: the store's own file, or a copy of it in `workdir`."""
+    def file_of(self, digest: str) -> Path | None:
+        """Give the store's own file of an asset where it is here; the store has to check it before it is read."""
         name = check_digest(digest)
         shared = self._folder / name[:2] / name if self._folder else None
-        if shared is not None and shared.is_file():
+        return shared if shared is not None and os.access(shared, os.R_OK) else None
+
+    async def fetch(self, digest: str, workdir: Path) -> Path:
+        """Give a file with the bytes of an asset, checked: the store's own file, or a copy of it in `workdir`."""
+        if (shared := self.file_of(digest)) is not None:
             await self.client.stat(digest, verify=True)
             return shared
-        copy = workdir / name
+        copy = workdir / check_digest(digest)
         if not copy.exists():
             await self.client.get(digest, copy)
         return copy

@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from automarket.errors import AssetCorrupt, AssetUnknown, InputUnsuitable
+from automarket.errors import (
+    AssetCorrupt,
+    AssetUnknown,
+    InputUnsuitable,
+    InvalidRequestError,
+    ProviderUnknown,
+    QuotaExceeded,
+    StoreUnavailable,
+)
 from provider_servers.runtime.testing import chunk, serving
-from tests.provider_servers.runtime.bench import Bench, call, first, told
+from tests.provider_servers.runtime.bench import Bench, call, first, kinds, said, told
 from tests.provider_servers.runtime.conftest import joined
 from tests.support.gateway import Here, resolved, until, until_true
 
@@ -174,3 +182,60 @@ async def test_a_call_outlives_a_store_that_has_gone(store, assets):
         store.kill()
         made = finished(await call(served.channel, first("words", "tone"), timeout=60))
         assert (made.stored, bool(made.digest)) == (False, True)
+
+
+async def test_outputs_by_digest_are_kept_and_not_sent(store, assets):
+    async with joined(store) as served:
+        request = first("words to speak", "tone")
+        request.header.outputs_by_digest = True
+        events = await call(served.channel, request)
+        assert kinds(events) == ["accepted", "output_started", "output_finished", "finished"]
+        made = finished(events)
+        assert made.stored
+        kept = await assets.stat(made.digest, verify=True)
+        assert (kept.size_bytes, kept.lineage.model) == (made.size_bytes, "tone")
+
+
+async def test_text_is_sent_even_then(store):
+    async with joined(store) as served:
+        request = first("hello")
+        request.header.outputs_by_digest = True
+        events = await call(served.channel, request)
+        assert said(events)
+        assert not finished(events).stored
+
+
+async def test_outputs_by_digest_need_a_store_before_anything_is_spent(bench):
+    request = first("words to speak", "tone")
+    request.header.outputs_by_digest = True
+    with pytest.raises(StoreUnavailable):
+        await call(bench.channel, request)
+    assert bench.provider.order == []
+
+
+async def test_an_output_that_the_store_has_no_room_for_fails_the_call_when_nothing_else_carries_it(store):
+    async with joined(store) as served:
+        store.stop()
+        store.start("--quota-bytes", "4000B")
+        assert not finished(await call(served.channel, first("too long", "tone"))).stored
+        request = first("too long", "tone")
+        request.header.outputs_by_digest = True
+        with pytest.raises(QuotaExceeded):
+            await call(served.channel, request)
+
+
+async def test_outputs_by_digest_and_keeping_nothing_contradict_each_other(bench):
+    request = first("hello", "tone", store=False)
+    request.header.outputs_by_digest = True
+    with pytest.raises(InvalidRequestError) as caught:
+        await call(bench.channel, request)
+    assert list(caught.value.fields) == ["header.outputs_by_digest"]
+
+
+async def test_a_call_for_another_instance_is_not_taken(bench):
+    request = first()
+    request.target.instance_id = "bench-of-yesterday"
+    with pytest.raises(ProviderUnknown, match="not 'bench-of-yesterday'"):
+        await call(bench.channel, request)
+    request.target.instance_id = bench.server.describe().instance_id
+    assert kinds(await call(bench.channel, request))[-1] == "finished"
