@@ -179,6 +179,11 @@ class Connection:
         return stream
 
     @property
+    def opened_id(self) -> int:
+        """Give the last stream that was begun to a server."""
+        return self._next_id - 2
+
+    @property
     def has_ids(self) -> bool:
         """Tell whether there are stream ids left."""
         return self._next_id < frames.MAX_STREAM_ID

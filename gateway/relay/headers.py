@@ -104,7 +104,7 @@ _ROLES: Final = {
 }
 _SECRET: Final = re.compile(rb"authorization|cookie|token|secret|key|password")
 _NAME: Final = re.compile(rb":?[!-9;-@\[-~]+")
-_NOT_IN_VALUES: Final = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
+_NOT_IN_VALUES: Final = re.compile(rb"[\0\r\n]")
 
 
 def _role(name: bytes, value: bytes) -> int:

@@ -24,6 +24,8 @@ class Upstream(Connection):
 
     Attributes:
         is_established: the server has accepted it.
+        written_id: requests up to this stream may have reached the server; those above have not.
+        is_gone: tells whether the server has hung up, which may not have been heard yet.
         is_leaving: the server takes no new calls on it.
         session: the client connection that leases it, None while it is idle.
     """
@@ -32,6 +34,8 @@ class Upstream(Connection):
         super().__init__(shared, events, is_server=False)
         self.address = address
         self.is_established = False
+        self.written_id = 0
+        self.is_gone: Callable[[], bool] = lambda: False
         self.is_leaving = False
         self.is_closed = False
         self.session: Session | None = None
@@ -86,7 +90,7 @@ class Leases:
         """Give a connection that a call of a client can go over, None when there may be no more of them."""
         leased = session.leases.setdefault(address, [])
         for upstream in leased:
-            if upstream.can_open:
+            if upstream.can_open and not upstream.is_gone():
                 return upstream
         upstream = self._idle_one(address) or self._new(address)
         if upstream is not None:
@@ -98,8 +102,9 @@ class Leases:
         line = self._idle.get(address)
         while line:
             upstream = line.pop()
-            if upstream.can_open:
+            if upstream.can_open and not upstream.is_gone():
                 return upstream
+            self.close(upstream)
         return None
 
     def _new(self, address: str) -> Upstream | None:

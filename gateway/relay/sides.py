@@ -138,10 +138,10 @@ class ServerSide:
     def closed(self, upstream: Upstream) -> None:
         """Send the calls of a lost connection elsewhere, or end them."""
         self.leases.lost(upstream)
-        failure = Failure.LOST if upstream.is_established else Failure.CONNECT
         for stream in list(upstream.streams.values()):
             call: Call = stream.call
             if call.server is stream:
+                failure = Failure.LOST if stream.id <= upstream.written_id else Failure.CONNECT
                 self._calls.failed(call, stream, failure)
 
 

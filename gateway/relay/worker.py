@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import socket
 import struct
 import time
@@ -61,6 +62,7 @@ class Wire(asyncio.BufferedProtocol):
         self._rtt_until = 0.0
         self._socket: socket.socket | None = None
         self._file = -1
+        self._hung_up = select.poll()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -75,6 +77,9 @@ class Wire(asyncio.BufferedProtocol):
             _prepare(found)
             self._socket = found
             self.connection.measure_rtt = self._measure_rtt
+        if isinstance(self.connection, Upstream):
+            self._hung_up.register(self._file, select.POLLRDHUP)
+            self.connection.is_gone = lambda: bool(self._hung_up.poll(0))
         self._worker.connected(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
@@ -103,8 +108,16 @@ class Wire(asyncio.BufferedProtocol):
                 sent = (
                     os.write(self._file, outbox[0]) if len(outbox) == 1 else os.writev(self._file, outbox[:_IOV_MOST])
                 )
-            except OSError:  # full; or broken, which the transport will find too
+            except BlockingIOError:
                 sent = 0
+            except (
+                OSError
+            ):  # the other end has hung up: this reached nobody, and what it sent before is still to be read
+                if isinstance(self.connection, Upstream):
+                    self.connection.is_leaving = True
+                return
+        if isinstance(self.connection, Upstream):
+            self.connection.written_id = self.connection.opened_id
         for index, part in enumerate(outbox):
             if sent < len(part):
                 left = b"".join((part[sent:], *outbox[index + 1 :]))

@@ -265,7 +265,7 @@ WHOLE = message(1, text(3, "model"))
         (b"gzip", framed(WHOLE, flag=1)),
         (b"gzip", framed(zlib.compress(WHOLE), flag=1)),
         (b"gzip", framed(gzip.compress(WHOLE, mtime=0)[:12], flag=1)),
-        (b"gzip", framed(gzip.compress(WHOLE[:-1], mtime=0) + gzip.compress(WHOLE[-1:]), flag=1)),
+        (b"gzip", framed(gzip.compress(WHOLE[:-1], mtime=0) + gzip.compress(WHOLE[-1:], mtime=0), flag=1)),
         (b"gzip", framed(gzip.compress(bytes(1_000_000), mtime=0), flag=1)),
         (b"deflate", framed(zlib.compress(WHOLE[:4]) + bytes(1000), flag=1)),
     ],
