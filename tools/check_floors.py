@@ -24,7 +24,6 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "asset_store": ("automarket",),
     "services": ("automarket", "services.runtime"),
     "gateway.control": ("automarket", "gateway.relay", "gateway.targets"),
-    "gateway.forwarder": ("automarket", "gateway.relay", "gateway.targets"),
     "gateway.relay": ("automarket.errors", "automarket.lifetime", "automarket.logs", "automarket.sockets"),
     "gateway.targets": ("automarket", "gateway.relay"),
     "provider_servers": ("automarket", "services", "provider_servers.runtime"),

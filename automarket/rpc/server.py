@@ -39,8 +39,6 @@ class RpcServer:
         services: full names of the services, for health and reflection.
         allow_network: whether addresses beyond this machine are allowed; there is no encryption yet.
         max_concurrent_calls: one call more is RESOURCE_EXHAUSTED; None is no bound.
-        reflect: whether to serve reflection; a gateway forwards it instead.
-        share_port: whether processes may share the port; else one that is taken is an error.
     """
 
     def __init__(
@@ -50,22 +48,19 @@ class RpcServer:
         *,
         allow_network: bool = False,
         max_concurrent_calls: int | None = None,
-        reflect: bool = True,
-        share_port: bool = False,
     ) -> None:
         self._addresses = addresses
         self._services = services
         self._allow_network = allow_network
         self.grpc = grpc.aio.server(
             interceptors=[CallInterceptor()],
-            options=(*_OPTIONS, ("grpc.so_reuseport", int(share_port))),
+            options=(*_OPTIONS, ("grpc.so_reuseport", 0)),
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
         self._health = health.HealthServicer()
         health.add_to_server(self._health, self.grpc)
-        if reflect:
-            names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self.grpc)
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self.grpc)
 
     async def start(self) -> list[str]:
         """Listen; give the addresses with the ports that were taken.
