@@ -75,7 +75,8 @@ def measure(wanted: argparse.Namespace, proxies: dict[Proxy, str], missing: list
     transport = Transport(front_tcp=wanted.front == "tcp", back_tcp=wanted.back == "tcp")
     text = f"{os.cpu_count()} cores, Python {platform.python_version()}, grpcio {version('grpcio')}"
     versions = {proxy.name: release for proxy, release in proxies.items()}
-    results = Results(Machine(text, str(transport), versions, missing), wanted.rounds, wanted.quick, Samples())
+    machine = Machine(text, str(transport), versions, missing, os.getloadavg()[0])
+    results = Results(machine, wanted.rounds, wanted.quick, Samples())
     if chosen or MEMORY in parts:
         with running(list(proxies) if chosen else [], transport) as bed:
             results.samples.by_case |= rounds.run(bed, chosen, wanted.rounds, say).by_case

@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
+QUIET = 0.7
 # Which pictures stand before which case's table.
 PICTURES = {
     "up": ("throughput", "cpu-per-gib"),
@@ -37,7 +38,9 @@ def text(results: Results, *, pictures: bool = False) -> str:
     if measured:
         parts.append(f"### How busy the two ends are\n\n{ends_table(results, measured)}")
     if results.assets:
-        parts.append(f"### Memory\n\n{assets_table(results)}\n\n{peaks_table(results)}")
+        parts.append(f"### Memory\n\n{assets_table(results)}")
+    if results.peaks:
+        parts.append(f"The most that each proxy held in the whole run:\n\n{peaks_table(results)}")
     if results.digest:
         parts.append(f"### An input by digest\n\n{_digest_table(results)}")
     return "\n\n".join(parts)
@@ -54,6 +57,8 @@ def _head(results: Results) -> str:
     machine = results.machine
     versions = ", ".join(f"{TITLES[name]} {release}" for name, release in machine.versions.items())
     lines = [f"{results.rounds} rounds on {machine.text}; {machine.transport}.", f"{versions}."]
+    if machine.load > QUIET:
+        lines.append(f"**Other work disturbed this run: the load was {machine.load:.1f} before it began.**")
     return "\n".join([*lines, *(f"**Not measured: {missing}.**" for missing in machine.missing)])
 
 

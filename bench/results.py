@@ -21,12 +21,14 @@ class Machine:
         transport: over what the calls went, in words.
         versions: of the proxies, by name.
         missing: what is not installed, and how to install it.
+        load: how many processes wanted to run when the run began, before it started any: other people's work.
     """
 
     text: str
     transport: str
     versions: dict[str, str]
     missing: list[str]
+    load: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ def results(**changes):
     for case in CASES:
         for number, way in enumerate(WAYS):
             made.add(case, way, sample(1.0 + number, cpu=float(number), p99=2.0 * number))
-    machine = Machine("a machine", "over something", {"relay": "1.0"}, ["nginx is not installed: apt install nginx"])
+    machine = Machine(
+        "a machine", "over something", {"relay": "1.0"}, ["nginx is not installed: apt install nginx"], 0.1
+    )
     whole = Results(machine, 1, False, made, {"relay": 30.0}, {256: 28.0, 1024: 29.0}, {})
     return dataclasses.replace(whole, **changes)
 
@@ -78,6 +80,12 @@ def test_one_lost_message_is_too_many():
 
 def test_the_page_names_what_is_missing_and_how_to_get_it():
     assert "**Not measured: nginx is not installed: apt install nginx.**" in page.text(results())
+
+
+def test_the_page_says_when_other_work_disturbed_the_run():
+    assert "disturbed" not in page.text(results())
+    busy = dataclasses.replace(results().machine, load=4.25)
+    assert "the load was 4.2 before it began" in page.text(results(machine=busy))
 
 
 def test_a_quick_run_gives_no_verdicts():
