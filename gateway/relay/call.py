@@ -38,6 +38,7 @@ class Call:
         is_counted: the instance's outstanding calls hold this one.
         ending: the block that ends the call, while a client that is still sending is given time to notice.
         has_ended: the client was told the end, or is about to be.
+        has_failed: the instance is held to be at fault.
         deadline: monotonic time, None without one.
     """
 
@@ -54,6 +55,7 @@ class Call:
         "ending",
         "first",
         "has_ended",
+        "has_failed",
         "head",
         "is_committed",
         "is_counted",
@@ -95,6 +97,7 @@ class Call:
         self.is_committed = False
         self.is_counted = False
         self.has_ended = False
+        self.has_failed = False
         self.ending: bytes | None = None
         self.moved = 0
         self.code = 0

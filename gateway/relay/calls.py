@@ -64,6 +64,9 @@ class Calls:
         table: gives the newest routing table.
         later: runs something after so many seconds.
         finished: hears of every call that is over.
+
+    Attributes:
+        ended: calls to tidy up after, when what they said last has been written.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Calls:
         self._finished = finished
         self.leases: Leases  # set by the worker, which both need
         self.replays = 0
+        self.ended: list[Call] = []
 
     # A call begins
 
@@ -276,8 +280,10 @@ class Calls:
             self._replay(call, server, failed=False)
             return
         call.code = code
-        self._count_end(call, failed=code == Code.UNAVAILABLE)
-        self._release(call, server)
+        call.has_failed = code == Code.UNAVAILABLE
+        if not call.client.has_ended:  # else it is over when the client has been told
+            self._count_end(call, failed=call.has_failed)
+            self._release(call, server)
         self._end(call, head.trailers if call.encoding is not None else head.wire, at_once=True)
 
     def _is_late(self, call: Call) -> bool:
@@ -329,6 +335,7 @@ class Calls:
         else:
             server.connection.reset(server, ErrorCode.NO_ERROR if server.has_ended else ErrorCode.CANCEL)
         self.server_is_free(server)
+        server.peer = None
 
     def server_is_free(self, server: Stream) -> None:
         """Note that a server's end of a call is over."""
@@ -439,8 +446,14 @@ class Calls:
         server = call.server
         if server is not None:
             self._release(call, server)
-        self._count_end(call, failed=False)
+        self._count_end(call, failed=call.has_failed)
         self._finished(call)
+        call.client.call = call.client.peer = None
+
+    def tidy_up(self) -> None:
+        """Tidy up after the calls that have ended."""
+        while self.ended:
+            self.over(self.ended.pop())
 
 
 def _is_whole(call: Call) -> bool:

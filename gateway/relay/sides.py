@@ -64,9 +64,9 @@ class ClientSide:
         self._calls.cancelled(call)
 
     def on_done(self, stream: Stream) -> None:
-        """Tidy up after a call."""
+        """Tidy up after a call, when what it said has been written."""
         if stream.call is not None:
-            self._calls.over(stream.call)
+            self._calls.ended.append(stream.call)
 
     def on_goaway(self, connection: Connection, last_id: int) -> None:
         """A client that goes has no calls to begin."""

@@ -240,6 +240,12 @@ class Worker:
 
     def write_all(self) -> None:
         """Write what is to be written, on all connections."""
+        self._write_dirty()
+        if self.calls.ended:
+            self.calls.tidy_up()
+            self._write_dirty()
+
+    def _write_dirty(self) -> None:
         dirty = self.shared.dirty
         while dirty:
             connection = dirty.pop()
