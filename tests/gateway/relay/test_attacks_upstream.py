@@ -353,3 +353,21 @@ async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_littl
                     await client.send(h2.data(stream_id, b"\0") * 3000)
             await client.sync()
             assert unharmed.mebibytes("gateway") - resident < 40
+
+
+async def test_a_provider_that_shuts_its_window_below_nothing_gets_the_end_of_a_request_all_the_same(unharmed):
+    """An empty frame needs no window, and no window is not a window of fewer bytes than none."""
+
+    async def act(end: h2.RawEnd) -> None:
+        end.credits = False
+        stream_id = await first_request(end)
+        await end.until(lambda: len(end.received.get(stream_id, b"")) >= 5000, what="the first part")
+        await end.send(h2.settings((h2.INITIAL_WINDOW_SIZE, 0)), h2.headers(stream_id, ANSWER))
+        await end.until(lambda: stream_id in end.ended, what="the end of the request")
+        await end.send(h2.headers(stream_id, FINE, end=True))
+
+    async with hostile(unharmed, act) as (name, _, _), raw_client(unharmed.public) as client:
+        stream_id = await client.call(to(name), h2.message(bytes(4995)))
+        await client.until(lambda: client.block_of(stream_id), what="the head of the answer")
+        await client.send(h2.data(stream_id, b"", end=True))
+        assert await client.judged(stream_id) == Verdict("status", 0)

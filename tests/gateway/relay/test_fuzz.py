@@ -54,7 +54,7 @@ def test_any_frames_are_answered_with_valid_frames_however_they_are_cut(frames, 
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("harm", [0, 0.01, 0.2], ids=["valid", "a little damaged", "much damaged"])
+@pytest.mark.parametrize("harm", [0, 0.01, 0.2], ids=["as sent", "a little damaged", "much damaged"])
 @pytest.mark.parametrize("seed", range(10))
 def test_sessions_of_anything_end_with_nothing_kept(seed, harm):
     fuzzer = Fuzzer(random.Random(seed), harm)
@@ -78,7 +78,7 @@ def test_millions_of_frames_neither_stop_the_core_nor_make_it_grow():
         frames += fuzzer.frames
         if seed in (40, 160):
             grown.append(_resident_mebibytes())
-        if frames > 3_000_000:
+        if frames > 2_000_000:
             break
     assert len(grown) == 2
     assert grown[1] - grown[0] < 10, f"{grown} MiB"
