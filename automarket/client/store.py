@@ -37,7 +37,10 @@ def _gives(method: MethodT) -> MethodT:
 
 
 class MeshAssets(AssetClient):
-    """The asset store of a mesh: put, get, read, stat, list, cast, delete."""
+    """The asset store of a mesh: put, get, read, stat, list, cast, delete.
+
+    What has more bytes than the mesh's `direct_above` passes by file where the store's folder is on this machine.
+    """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection.channel, by_file_above=connection.direct.above)
@@ -50,5 +53,6 @@ class MeshAssets(AssetClient):
     cast = _asks(AssetClient.cast)
     delete = _asks(AssetClient.delete)
     get = _asks(AssetClient.get)
+    file_here = _asks(AssetClient.file_here)
     read = _gives(AssetClient.read)
     list = _gives(AssetClient.list)

@@ -50,6 +50,7 @@ class Assets(Twin[MeshAssets]):
 
     put = waits(MeshAssets.put)
     get = waits(MeshAssets.get)
+    file_here = waits(MeshAssets.file_here)
     stat = waits(MeshAssets.stat)
     delete = waits(MeshAssets.delete)
     cast = waits(MeshAssets.cast)
