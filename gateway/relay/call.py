@@ -113,4 +113,5 @@ class Call:
         if self.kept is not None:
             self.kept.drop()
             self.kept = None
-        self.client.is_fast = self.client.expected is None and self.server is not None
+        client = self.client
+        client.is_fast = client.expected is None and self.server is not None and not client.has_ended

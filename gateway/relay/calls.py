@@ -376,17 +376,19 @@ class Calls:
 
         A `grpc.aio` client whose call ends while it sends often reports an internal error instead of the status.
         """
+        client = call.client
         if call.has_ended:
             return
         call.has_ended = True
         call.first = None
-        client = call.client
         uncredited = call.kept.uncredited if call.kept is not None else 0
         call.drop_kept()
         client.is_fast = False
         client.is_discarding = True
         client.connection.consumed(client, uncredited)
-        if at_once:
+        if client.is_ending:  # a server has ended its answer without trailers
+            self._wait_for_end(call)
+        elif at_once:
             client.connection.send_headers(client, ending, end=True)
             self._wait_for_end(call)
         else:

@@ -190,6 +190,7 @@ class Connection:
 
     def send_headers(self, stream: Stream, block: bytes, *, end: bool) -> None:
         """Send a header block to a stream, behind the data that waits for it."""
+        stream.is_ending = stream.is_ending or end
         if stream.queue is not None:
             stream.queue.append(Waiting(block, 0, end=end, is_headers=True))
         else:
@@ -213,7 +214,8 @@ class Connection:
             end: nothing comes after it.
         """
         size = len(payload)
-        if stream.queue is None and size <= stream.tx and size <= self.tx:
+        stream.is_ending = stream.is_ending or end
+        if stream.queue is None and (not size or (size <= stream.tx and size <= self.tx)):
             stream.tx -= size
             self.tx -= size
             self.write(HEAD.pack(size << 8, end, stream.id) + payload)
@@ -302,8 +304,8 @@ class Connection:
                 self._write_headers(stream, waiting.payload, end=waiting.end)
                 sent += 1
                 continue
-            room = min(stream.tx, self.tx, MAX_FRAME_BYTES)
-            if room <= 0 and size:
+            room = max(0, min(stream.tx, self.tx, MAX_FRAME_BYTES))  # an empty frame needs none
+            if not room and size:
                 break
             # A frame that does not fit is cut: a window smaller than a frame must not stop it for ever.
             part = waiting.payload if size <= room else waiting.payload[:room]
@@ -641,12 +643,13 @@ class Connection:
     def _ended(self, stream: Stream) -> None:
         """Note that a stream's peer has said its last."""
         stream.has_ended = True
+        stream.is_fast = False
         if stream.is_told:
             self._done(stream)
 
     def _told(self, stream: Stream) -> None:
         """Note that a stream's peer was told the last."""
-        stream.is_told = True
+        stream.is_told = stream.is_ending = True
         if stream.has_ended:
             self._done(stream)
 

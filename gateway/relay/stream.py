@@ -38,6 +38,7 @@ class Stream:
         is_discarding: DATA from this end goes nowhere.
         has_ended: this end has said its last (END_STREAM came).
         is_told: this end was told the last (END_STREAM was sent).
+        is_ending: the last for this end was sent, or waits for its turn.
         call: what the call layer keeps of it.
         progress: when something was last sent from the queue.
     """
@@ -50,6 +51,7 @@ class Stream:
         "has_ended",
         "id",
         "is_discarding",
+        "is_ending",
         "is_fast",
         "is_told",
         "last_grant",
@@ -80,6 +82,7 @@ class Stream:
         self.is_discarding = False
         self.has_ended = False
         self.is_told = False
+        self.is_ending = False
         self.expected: int | None = None
         self.call: Any = None
         self.progress = 0.0
