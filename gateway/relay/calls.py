@@ -15,6 +15,7 @@ from automarket.errors import (
     DeadlineExceeded,
     ExhaustedError,
     InvalidRequestError,
+    ProviderBusy,
     UnavailableError,
 )
 from gateway.relay.call import Call
@@ -24,6 +25,7 @@ from gateway.relay.first_message import FirstMessage
 from gateway.relay.frames import ErrorCode
 from gateway.relay.headers import block
 from gateway.relay.heads import MalformedError, RequestHead, answer_block, is_grpc, read_request, timeout_field
+from gateway.relay.line import RETRY_SECONDS
 from gateway.relay.metadata import target_from_metadata
 from gateway.relay.retry import Failure, may_replay
 from gateway.relay.status import trailers
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("automarket.gateway")
 
 _INSTANCE_AT_FAULT: Final = (Failure.CONNECT, Failure.LOST, Failure.UNAVAILABLE, Failure.BROKEN)
+# The instance may take the call on another connection.
+_ONLY_THE_CONNECTION: Final = (Failure.REFUSED, Failure.GOAWAY)
+_MOST_CONNECTIONS: Final = 3
 LATE: Final = "the deadline passed before the work was done"
 # A server behind learns of a deadline a little before the client does, so that its own words arrive in time.
 _MARGIN: Final = 0.02
@@ -103,6 +108,7 @@ class Calls:
         except MalformedError:
             self._shared.stats.hit("malformed")
             stream.connection.reset(stream, ErrorCode.PROTOCOL_ERROR)
+            stream.connection.count_control()
             return
         stream.expected = head.content_length
         call = stream.call = Call(stream, session, head, span_of(head.trace), now)
@@ -227,10 +233,24 @@ class Calls:
             call.kept.send(server)
 
     def _join_line(self, call: Call, provider_id: str) -> None:
+        if self._has_line(provider_id):
+            busy = ProviderBusy(
+                f"all places of provider {provider_id} are taken, and its line is full",
+                hint="try again later, or let the mesh choose the provider",
+                retry_after=RETRY_SECONDS,
+                metadata={"provider": provider_id},
+            )
+            self.end_with(call, busy)
+            return
         try:
             call.ticket = self._lines.join(provider_id, lambda: self.attempt(call))
         except AutoMarketError as error:
             self.end_with(call, error)
+
+    def _has_line(self, provider_id: str) -> bool:
+        """Tell whether a provider's servers have lines of their own, which tell how far they have moved."""
+        found = (provider for provider in self._table().providers if provider.id == provider_id)
+        return any(instance.max_queued for provider in found for instance in provider.instances)
 
     def keep(self, call: Call, payload: bytes, *, end: bool) -> None:
         """Keep data of a request while it can be sent elsewhere, and while it was not sent anywhere yet."""
@@ -271,13 +291,13 @@ class Calls:
         if is_bare or (code == Code.UNAVAILABLE and not call.is_committed):
             failure = Failure.UNAVAILABLE
             if self._can_replay(call, failure, advice):
-                self._replay(call, server, failed=True)
+                self._replay(call, server, failure)
                 return
             if is_bare:
                 self.failed(call, server, Failure.OTHER)
                 return
         elif code != Code.OK and not call.is_committed and self._can_replay(call, Failure.OTHER, advice):
-            self._replay(call, server, failed=False)
+            self._replay(call, server, Failure.OTHER)
             return
         call.code = code
         call.has_failed = code == Code.UNAVAILABLE
@@ -292,7 +312,7 @@ class Calls:
     def failed(self, call: Call, server: Stream, failure: Failure) -> None:
         """Send a call elsewhere after a failure, or end it."""
         if self._can_replay(call, failure, ""):
-            self._replay(call, server, failed=failure in _INSTANCE_AT_FAULT)
+            self._replay(call, server, failure)
             return
         self._count_end(call, failed=failure in _INSTANCE_AT_FAULT)
         self._release(call, server)
@@ -315,10 +335,14 @@ class Calls:
         )
         return allowed and (failure.is_free or self._budget.take(self._shared.clock()))
 
-    def _replay(self, call: Call, server: Stream, *, failed: bool) -> None:
+    def _replay(self, call: Call, server: Stream, failure: Failure) -> None:
         self.replays += 1
+        failed = failure in _INSTANCE_AT_FAULT
         self._count_end(call, failed=failed)
         self._release(call, server)
+        route = call.destination.route if call.destination is not None else None
+        if failure in _ONLY_THE_CONNECTION and route is not None and call.attempts < _MOST_CONNECTIONS:
+            call.tried.discard(route.instance_id)
         self.attempt(call)
 
     def _release(self, call: Call, server: Stream) -> None:

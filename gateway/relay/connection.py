@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CONNECTION_WINDOW: Final = 4 * 1024 * 1024
 _EXTRA_WINDOW: Final = 4 * 1024 * 1024
 _CONNECTION_GRANT: Final = CONNECTION_WINDOW // 4
+_LEAST_GRANT: Final = 64 * 1024
 _FLUSH_BYTES: Final = 256 * 1024
 _QUANTUM: Final = 4 * MAX_FRAME_BYTES
 _LONG_RTT_SECONDS: Final = 0.002
@@ -119,12 +120,13 @@ class Connection:
         self.streams: dict[int, Stream] = {}
         self.outbox: list[bytes | memoryview] = []
         self.tx = frames.DEFAULT_WINDOW
-        self.rx = CONNECTION_WINDOW
+        self.rx: int = CONNECTION_WINDOW
         self.held = 0
         self.is_paused = False
         self.is_failed = False
         self.is_settled = False
         self.has_more = False
+        self._may_resume = False
         self.last_id = 0
         self.refuse_above = frames.MAX_STREAM_ID
         self.peer_window = frames.DEFAULT_WINDOW
@@ -231,7 +233,8 @@ class Connection:
             stream.queue = deque()
             stream.progress = self.shared.clock()
             self.blocked[stream.id] = stream
-        stream.queue.append(Waiting(payload, credit, end=end))
+        if not (stream.queue and stream.queue[-1].takes(payload, credit, end=end)):
+            stream.queue.append(Waiting(payload, credit, end=end))
         self._wait(stream, size)
         if is_first:  # as much of it as fits: nothing else may ever open the window
             self._flush_stream(stream)
@@ -244,8 +247,7 @@ class Connection:
     def hold(self, size: int) -> None:
         """Note that so many bytes more that came from here wait elsewhere (or less, below 0)."""
         self.held += size
-        if self._withholds and self.held < self.shared.limits.connection_queue_bytes // 2:
-            self._withholds = False
+        if self._withholds and size < 0:
             self._grant_connection()
 
     def resume(self) -> None:
@@ -284,6 +286,8 @@ class Connection:
             before = sent
             for stream in list(self.blocked.values()):
                 sent += self._flush_stream(stream)
+                if self.tx <= 0:
+                    return False
                 if sent >= _FLUSH_BYTES:
                     return True
             if sent == before:
@@ -301,7 +305,7 @@ class Connection:
             if waiting.is_headers:
                 queue.popleft()
                 stream.queue = queue or None
-                self._write_headers(stream, waiting.payload, end=waiting.end)
+                self._write_headers(stream, bytes(waiting.payload), end=waiting.end)
                 sent += 1
                 continue
             room = max(0, min(stream.tx, self.tx, MAX_FRAME_BYTES))  # an empty frame needs none
@@ -324,7 +328,7 @@ class Connection:
             self.blocked[stream.id] = self.blocked.pop(stream.id, stream)
         return sent
 
-    def _send_waiting(self, stream: Stream, waiting: Waiting, part: bytes, *, is_last: bool) -> None:
+    def _send_waiting(self, stream: Stream, waiting: Waiting, part: bytes | bytearray, *, is_last: bool) -> None:
         size = len(part)
         stream.tx -= size
         self.tx -= size
@@ -435,12 +439,14 @@ class Connection:
             stream.owed = 0
 
     def _grant_connection(self) -> None:
-        if self.held >= self.shared.limits.connection_queue_bytes:
-            self._withholds = True
-        elif self._owed >= _CONNECTION_GRANT:
-            self.rx += self._owed
-            self.write(frames.window_update(0, self._owed))
-            self._owed = 0
+        """Let the peer send more: what came, less what would make what is held here more than it may be."""
+        room = self.shared.limits.connection_queue_bytes + CONNECTION_WINDOW - self.held - self.rx
+        grant = min(self._owed, room)
+        self._withholds = grant < self._owed
+        if grant >= (_LEAST_GRANT if self._withholds else _CONNECTION_GRANT):
+            self._owed -= grant
+            self.rx += grant
+            self.write(frames.window_update(0, grant))
 
     # What is read
 
@@ -469,6 +475,9 @@ class Connection:
         at = self._read_frames(buffer, view, at, size)
         if at < size and not self.is_failed:
             self.rest = bytes(view[at:size])
+        if self._may_resume:
+            self._may_resume = False
+            self.resume()
         if self._owed >= _CONNECTION_GRANT and not self._withholds:
             self._grant_connection()
 
@@ -494,6 +503,7 @@ class Connection:
     def _read_frames(self, buffer: bytearray, view: memoryview, at: int, size: int) -> int:  # noqa: PLR0912, PLR0915 - hot
         """Read all frames that are whole; give where the first that is not begins."""
         streams, unpack = self.streams, HEAD.unpack_from
+        most_flags = frames.END_STREAM if self.is_server else 0  # servers end with trailers; others are looked at
         run_to: Connection | None = None
         run_from = count = 0
         while size - at >= frames.HEAD_BYTES:
@@ -506,7 +516,7 @@ class Connection:
                 break
             count += 1
             # DATA without padding, of a stream that goes straight on, where all windows allow it
-            if not word & 0xFF and flags < 2 and 0 < word <= _LONGEST_DATA and self._block is None:
+            if not word & 0xFF and flags <= most_flags and 0 < word <= _LONGEST_DATA and self._block is None:
                 stream = streams.get(stream_id)
                 if stream is not None and stream.is_fast and length <= stream.rx and length <= self.rx:
                     peer = stream.peer
@@ -562,9 +572,10 @@ class Connection:
             if take is not None:
                 take(self, flags, stream_id, payload)
             else:
-                self._count_control()
+                self.count_control()
 
-    def _count_control(self) -> None:
+    def count_control(self) -> None:
+        """Count a frame that does nothing for a call."""
         if self._control.is_exceeded(self.shared.clock()):
             self.shared.stats.hit("control_frames")
             self.fail(ErrorCode.ENHANCE_YOUR_CALM, "too many control or empty frames")
@@ -598,7 +609,7 @@ class Connection:
         self._owed += size
         end = bool(flags & frames.END_STREAM)
         if not data and not end:
-            self._count_control()
+            self.count_control()
         stream = self.streams.get(stream_id)
         if stream is None:  # of a stream that was reset: what was under way
             return
@@ -627,7 +638,7 @@ class Connection:
         else:
             if padding:
                 self.consumed(stream, padding)
-            if stream.is_fast and stream.peer is not None:
+            if stream.is_fast and stream.peer is not None and (self.is_server or not end):
                 stream.peer.connection.send_data(stream.peer, data, len(data), end=end)
             elif data or end:
                 self.events.on_data(stream, data, end=end)
@@ -718,7 +729,7 @@ class Connection:
             return
         if stream_id <= self.last_id:
             if stream_id in self._let_go:  # it was under way when its stream was reset
-                self._count_control()
+                self.count_control()
             else:
                 self.fail(ErrorCode.STREAM_CLOSED, "HEADERS on a stream that has ended")
             return
@@ -727,7 +738,7 @@ class Connection:
             if stream_id <= self.refuse_above:
                 self.shared.stats.hit("streams")
             self.write(frames.reset(stream_id, ErrorCode.REFUSED_STREAM))
-            self._count_control()
+            self.count_control()
             return
         stream = self.streams[stream_id] = Stream(self, stream_id, self.peer_window)
         self._tell_headers(stream, fields, end=block.end)
@@ -746,7 +757,7 @@ class Connection:
         if not stream_id:
             self.fail(ErrorCode.PROTOCOL_ERROR, "PRIORITY on the connection")
         else:
-            self._count_control()
+            self.count_control()
 
     def _take_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
         if not stream_id or self._is_idle(stream_id):
@@ -754,7 +765,7 @@ class Connection:
             return
         stream = self.streams.get(stream_id)
         if stream is None:
-            self._count_control()
+            self.count_control()
             return
         self.forget(stream)
         self.events.on_reset(stream, int.from_bytes(payload, "big"))
@@ -767,23 +778,24 @@ class Connection:
                 self.fail(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with settings")
             else:
                 self._reader.table_is_gone()
-                self._count_control()
+                self.count_control()
         elif len(payload) % 6:
             self.fail(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
         else:
             self.is_settled = True
             # Before any data that uses a new window: grpc-core checks against settings that were acknowledged.
             self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-            self._count_control()
-            for key, value in frames.parse_settings(payload):
-                self._apply(key, value)
+            self.count_control()
+            said = frames.parse_settings(payload)
+            for key, value in said:
+                self._check_setting(key, value)
+            window = dict(said).get(frames.INITIAL_WINDOW_SIZE)
+            if window is not None and not self.is_failed:  # a thousand windows in one frame count as one
+                self._change_windows(window)
 
-    def _apply(self, key: int, value: int) -> None:
-        if key == frames.INITIAL_WINDOW_SIZE:
-            if value > MAX_WINDOW:
-                self.fail(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the largest")
-                return
-            self._change_windows(value)
+    def _check_setting(self, key: int, value: int) -> None:
+        if key == frames.INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
+            self.fail(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the largest")
         elif key == frames.MAX_FRAME_SIZE and not MAX_FRAME_BYTES <= value < 1 << 24:
             self.fail(ErrorCode.PROTOCOL_ERROR, "a frame size out of range")
         elif key == frames.ENABLE_PUSH and (value > 1 or (value and not self.is_server)):
@@ -799,7 +811,7 @@ class Connection:
             if stream.tx > MAX_WINDOW:
                 self.fail(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the largest")
         if change > 0:
-            self.resume()
+            self._may_resume = True
 
     def _take_push(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
         self.fail(ErrorCode.PROTOCOL_ERROR, "nobody asked for a push")
@@ -808,7 +820,7 @@ class Connection:
         if stream_id:
             self.fail(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
             return
-        self._count_control()
+        self.count_control()
         if flags & frames.ACK:
             self.events.on_ping_answered(self)
         else:
@@ -820,7 +832,7 @@ class Connection:
         elif len(payload) < 8:
             self.fail(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
         else:
-            self._count_control()
+            self.count_control()
             self.events.on_goaway(self, int.from_bytes(payload[:4], "big") & _ID_MASK)
 
     def _take_window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
@@ -831,7 +843,7 @@ class Connection:
                 self.fail(code, "a window update out of range")
                 return
             self.tx += increment
-            self.resume()
+            self._may_resume = True  # once for all that was read
             return
         if self._is_idle(stream_id):
             self.fail(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that is not open")

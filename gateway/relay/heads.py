@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT_DIGITS: Final = 8
+_LENGTH_DIGITS: Final = 18
 _TIMEOUT_MOST: Final = 10**_TIMEOUT_DIGITS - 1
 
 GRPC: Final = b"application/grpc"
@@ -114,7 +115,7 @@ def _note(head: RequestHead, one: Field) -> bool:
     elif role == Role.CONTENT_TYPE:
         head.content_type = value
     elif role == Role.CONTENT_LENGTH:
-        if not value.isdigit() or head.content_length not in (None, int(value)):
+        if not value.isdigit() or len(value) > _LENGTH_DIGITS or head.content_length not in (None, int(value)):
             raise MalformedError("a content-length that is no length")
         head.content_length = int(value)
     return True

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 IDLE_KEPT: Final = 32
 IDLE_SECONDS: Final = 30.0
+# A server that has calls and says nothing for so long is asked, and is lost when it does not answer in time.
+SILENT_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 2.5
 
 
 class Upstream(Connection):
@@ -27,6 +30,7 @@ class Upstream(Connection):
         written_id: requests up to this stream may have reached the server; those above have not.
         is_gone: tells whether the server has hung up, which may not have been heard yet.
         is_leaving: the server takes no new calls on it.
+        has_heard: something came from the server since that was looked at.
         session: the client connection that leases it, None while it is idle.
     """
 
@@ -40,6 +44,23 @@ class Upstream(Connection):
         self.is_closed = False
         self.session: Session | None = None
         self.idle_since = 0.0
+        self.has_heard = False
+        self._silent_seconds = 0.0
+
+    def is_full_at(self) -> None:
+        """Note that the server takes no more calls on this connection than it has now."""
+        self.peer_streams = len(self.streams)
+
+    def listen_for_life(self, sweep_seconds: float) -> bool:
+        """Note how long a server that has calls has said nothing, and ask it; tell whether it is lost."""
+        if self.has_heard or not self.streams:
+            self.has_heard = False
+            self._silent_seconds = 0.0
+            return False
+        before, self._silent_seconds = self._silent_seconds, self._silent_seconds + sweep_seconds
+        if before < SILENT_SECONDS <= self._silent_seconds:
+            self.ping()
+        return self._silent_seconds >= SILENT_SECONDS + ANSWER_SECONDS
 
     @property
     def can_open(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.relay.frames import MAX_FRAME_BYTES
+
 if TYPE_CHECKING:
     from gateway.relay.connection import Shared
     from gateway.relay.stream import Stream
@@ -20,7 +22,7 @@ class KeptRequest:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._parts: list[tuple[bytes, bool]] = []
+        self._parts: list[tuple[bytearray, bool]] = []
         self._size = 0
         self.uncredited = 0
 
@@ -31,7 +33,12 @@ class KeptRequest:
 
     def add(self, payload: bytes, *, end: bool) -> bool:
         """Keep some more; tell whether the bounds still hold."""
-        self._parts.append((payload, end))
+        last, _ = self._parts[-1] if self._parts else (None, False)
+        if last is not None and len(last) + len(payload) <= MAX_FRAME_BYTES:
+            last += payload  # pieces of a byte each must not cost a hundred each
+            self._parts[-1] = (last, end)
+        else:
+            self._parts.append((bytearray(payload), end))
         self._size += len(payload)
         stats, limits = self._shared.stats, self._shared.limits
         stats.kept += len(payload)
@@ -43,7 +50,7 @@ class KeptRequest:
         for payload, end in self._parts:
             credit = max(0, min(len(payload), len(payload) - credited))
             credited -= len(payload) - credit
-            server.connection.send_data(server, payload, credit, end=end)
+            server.connection.send_data(server, bytes(payload), credit, end=end)
         self.uncredited = 0
 
     def drop(self) -> None:

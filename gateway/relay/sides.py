@@ -58,7 +58,9 @@ class ClientSide:
         if call is None:
             return
         connection = stream.connection
-        if call.encoding is None and not call.has_ended and connection.resets.is_exceeded(self._shared.clock()):
+        if call.has_ended:
+            connection.count_control()
+        elif call.encoding is None and connection.resets.is_exceeded(self._shared.clock()):
             self._shared.stats.hit("resets")
             connection.fail(ErrorCode.ENHANCE_YOUR_CALM, "too many calls cancelled before their answers")
         self._calls.cancelled(call)
@@ -106,13 +108,17 @@ class ServerSide:
             return
         if payload and not call.is_committed:
             self._calls.commit(call, stream)
-        call.client.connection.send_data(call.client, payload, len(payload), end=end)
+        call.client.connection.send_data(call.client, payload, len(payload), end=False)
+        if end:  # without trailers nobody knows how the call went
+            self._calls.failed(call, stream, Failure.BROKEN)
 
     def on_reset(self, stream: Stream, code: int) -> None:
         """Send the call elsewhere, or end it."""
         call: Call = stream.call
         if call.server is stream:
             failure = Failure.REFUSED if code == ErrorCode.REFUSED_STREAM else Failure.LOST
+            if failure is Failure.REFUSED:
+                cast("Upstream", stream.connection).is_full_at()
             self._calls.failed(call, stream, failure)
         else:
             self._calls.server_is_free(stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.relay.frames import DEFAULT_WINDOW
+from gateway.relay.frames import DEFAULT_WINDOW, MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections import deque
@@ -97,6 +97,8 @@ class Stream:
 class Waiting:
     """Something that waits to be sent: DATA, or a header block.
 
+    Small pieces of data are put together: what waits must cost no more than its bytes.
+
     Attributes:
         payload: the bytes; for DATA shorter each time a part is sent.
         credit: bytes of it that the sender gets back as window when they have gone.
@@ -105,7 +107,18 @@ class Waiting:
     __slots__ = ("credit", "end", "is_headers", "payload")
 
     def __init__(self, payload: bytes, credit: int, *, end: bool, is_headers: bool = False) -> None:
-        self.payload = payload
+        self.payload: bytes | bytearray = payload
         self.credit = credit
         self.end = end
         self.is_headers = is_headers
+
+    def takes(self, payload: bytes, credit: int, *, end: bool) -> bool:
+        """Put more data behind this; tell whether it fitted."""
+        if self.is_headers or self.end or len(self.payload) + len(payload) > MAX_FRAME_BYTES:
+            return False
+        if not isinstance(self.payload, bytearray):
+            self.payload = bytearray(self.payload)
+        self.payload += payload
+        self.credit += credit
+        self.end = end
+        return True

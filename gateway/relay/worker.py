@@ -36,6 +36,7 @@ SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 128 * 1024
 _UNIX_BUFFER_BYTES: Final = 1024 * 1024
+_LINGER_SECONDS: Final = 1.0
 _IOV_MOST: Final = 1000
 _HIGH_WATER: Final = 256 * 1024
 _LOW_WATER: Final = 64 * 1024
@@ -62,6 +63,7 @@ class Wire(asyncio.BufferedProtocol):
         self._rtt_until = 0.0
         self._socket: socket.socket | None = None
         self._file = -1
+        self.is_lingering = False
         self._hung_up = select.poll()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,6 +96,8 @@ class Wire(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take bytes."""
         worker, connection = self._worker, self.connection
+        if isinstance(connection, Upstream):
+            connection.has_heard = True
         connection.receive_into(worker.buffer, worker.view, len(connection.rest) + nbytes)
         worker.write_all()
 
@@ -234,9 +238,7 @@ class Worker:
             self.sessions.discard(session)
             self._announced.discard(session)
         connection.is_failed = True
-        for stream in list(connection.streams.values()):
-            connection.forget(stream)
-            connection.events.on_reset(stream, 0)
+        self._drop_calls(connection)
 
     def write_all(self) -> None:
         """Write what is to be written, on all connections."""
@@ -259,11 +261,32 @@ class Worker:
                 connection.outbox = []
                 wire.write(outbox)
             if connection.is_failed:
-                wire.transport.close()
+                self._linger(wire)
             elif connection.has_more and not connection.is_paused:
                 connection.resume()
                 if connection.has_more and not connection.outbox:
                     connection.has_more = False
+
+    def _linger(self, wire: Wire) -> None:
+        """Hang up on a peer at fault when it has had time to read why; what it still sends goes nowhere.
+
+        A socket that is closed with something unread takes back what was not read at the other end.
+        """
+        connection, transport = wire.connection, wire.transport
+        if wire.is_lingering or transport is None:
+            return
+        wire.is_lingering = True
+        if isinstance(connection, Upstream) or not transport.can_write_eof():
+            transport.close()
+            return
+        self._drop_calls(connection)
+        transport.write_eof()
+        self._later(_LINGER_SECONDS, transport.abort)
+
+    def _drop_calls(self, connection: Connection) -> None:
+        for stream in list(connection.streams.values()):
+            connection.forget(stream)
+            connection.events.on_reset(stream, 0)
 
     def _later(self, seconds: float, run: object) -> None:
         def act() -> None:
@@ -292,6 +315,13 @@ class Worker:
             upstream.outbox.clear()
             self.servers.closed(upstream)
             self.write_all()
+
+    def _give_up(self, upstream: Upstream) -> None:
+        """Treat a server that does not answer as lost."""
+        log.warning("a server does not answer", extra={"address": upstream.address})
+        wire = self._wires.get(upstream)
+        if wire is not None and wire.transport is not None:
+            wire.transport.abort()
 
     def _hang_up(self, connection: Connection) -> None:
         wire = self._wires.get(connection)
@@ -324,6 +354,9 @@ class Worker:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self._sweeper.sweep()
+            for upstream in tuple(self.leases.open):
+                if upstream.is_established and upstream.listen_for_life(SWEEP_SECONDS):
+                    self._give_up(upstream)
             self.record.flush(self)
             self.write_all()
 

@@ -106,6 +106,9 @@ class FakeTransport:
 
     abort = close
 
+    def can_write_eof(self):
+        return False
+
     def is_closing(self):
         return self.is_closed
 
