@@ -129,7 +129,10 @@ class Asset:
 
     async def chunks(self, size: int = CHUNK_BYTES) -> AsyncGenerator[bytes]:
         """Give its bytes, `size` at a time at most."""
-        with closing(await asyncio.to_thread(self.open)) as file:
+        if self.body.data is None:
+            await asyncio.to_thread(self.body.as_file)  # which may have to fetch it
+        # Not in a thread: it is quick by now, and a cancel would lose the open file.
+        with closing(self.open()) as file:
             while data := await asyncio.to_thread(file.read, size):
                 yield data
 
