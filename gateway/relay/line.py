@@ -1,7 +1,6 @@
 """The waiting lines: calls for which no instance has a place wait here, with nothing read from their clients.
 
-Servers of providers have lines of their own and tell their callers how many are ahead. What waits here is what goes
-beyond those.
+They are for servers that have no line of their own. Those of this mesh have one, and tell who waits how many are ahead.
 """
 
 from __future__ import annotations

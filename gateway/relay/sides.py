@@ -58,7 +58,7 @@ class ClientSide:
         if call is None:
             return
         connection = stream.connection
-        if call.has_ended:
+        if stream.is_told:
             connection.count_control()
         elif call.encoding is None and connection.resets.is_exceeded(self._shared.clock()):
             self._shared.stats.hit("resets")

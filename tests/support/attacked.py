@@ -105,7 +105,7 @@ class Attacked(Processes):
         yield
         await asyncio.to_thread(load.wait, calls)
         assert not self.is_over("gateway"), "the gateway has ended"
-        assert load.lost[lost:] == []
+        assert load.lost[lost:] == [], load.lost[lost:][:3]
         assert self.peak_mebibytes("gateway") < MOST_MEBIBYTES
 
     async def until_idle(self, seconds: float = 10) -> None:

@@ -346,7 +346,7 @@ async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_littl
     async with hostile(unharmed, act, h2.settings((h2.INITIAL_WINDOW_SIZE, 0))) as (name, server, _):
         resident = unharmed.mebibytes("gateway")
         async with raw_client(unharmed.public) as client:
-            ids = [await client.call(to(name), h2.message(bytes(3 << 20))[:5]) for _ in range(64)]
+            ids = [await client.call(to(name), h2.message(bytes(3 << 20))[:5]) for _ in range(16)]
             await until(lambda: server.ends, what="a connection to the provider")
             for _ in range(10):
                 for stream_id in ids:

@@ -15,11 +15,8 @@ from tests.support.gateway import asking, stock_channel, until, until_raw_served
 from tests.support.peer import model
 from tests.support.raw_peer import GET_MODEL, TRANSFORM
 
-WORKING, IN_LINE = 1, 1
-BOUNDED = {
-    "max_concurrent_calls": WORKING,
-    "models": [model(limits={"max_concurrent_calls": WORKING, "max_queued_calls": IN_LINE})],
-}
+PLACES = 2
+BOUNDED = {"max_concurrent_calls": PLACES}
 
 
 async def hold(channel, count):
@@ -52,7 +49,7 @@ async def channel(here):
 async def test_calls_beyond_what_a_provider_takes_wait_and_are_served_when_a_place_is_free(here, channel):
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         here.notes.clear()
         waiting = [ask(channel) for _ in range(10)]
         with pytest.raises(TimeoutError):
@@ -67,7 +64,7 @@ async def test_calls_beyond_what_a_provider_takes_wait_and_are_served_when_a_pla
 async def test_who_comes_when_the_line_is_full_is_told_to_come_back(here, channel):
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         tasks = [ask(channel) for _ in range(64 + 3)]
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         await until(lambda: sum(task.done() for task in tasks) == 3)
@@ -81,10 +78,24 @@ async def test_who_comes_when_the_line_is_full_is_told_to_come_back(here, channe
         assert await asyncio.gather(*left) == ["raw-1"] * 64
 
 
+async def test_who_comes_when_the_provider_has_a_full_line_of_its_own_is_told_to_come_back_at_once(here, channel):
+    lined = {**BOUNDED, "models": [model(limits={"max_concurrent_calls": PLACES, "max_queued_calls": 1})]}
+    async with here.raw_peer(**lined):
+        await until_raw_served(channel)
+        held = await hold(channel, PLACES + 1)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await ask(channel)
+        error = from_rpc_error(caught.value)
+        assert isinstance(error, ProviderBusy)
+        assert error.retry_after
+        for call in held:
+            await call.done_writing()
+
+
 async def test_who_stops_waiting_makes_room(here, channel):
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         begin = time.monotonic()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(channel, timeout=0.3)
@@ -105,7 +116,7 @@ async def test_who_stops_waiting_makes_room(here, channel):
 async def test_who_waits_goes_to_an_instance_that_comes_up(here, channel):
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         waiting = ask(channel)
         await asyncio.wait([waiting], timeout=0.1)
         async with here.raw_peer(instance_id="raw-2", **BOUNDED):
@@ -118,13 +129,13 @@ async def test_who_waits_for_a_provider_that_goes_away_is_told_so(here, channel)
     held = []
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         waiting = ask(channel)
         await asyncio.wait([waiting], timeout=0.1)
         for call in held:
             call.cancel()
         assert await asyncio.wait_for(waiting, 5) == "raw-1"
-        held = await hold(channel, WORKING + IN_LINE)
+        held = await hold(channel, PLACES)
         waiting = ask(channel)
         await asyncio.wait([waiting], timeout=0.1)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
