@@ -10,7 +10,7 @@ from gateway.relay.replay import KeptRequest
 if TYPE_CHECKING:
     from gateway.relay.destination import Destination
     from gateway.relay.first_message import FirstMessage
-    from gateway.relay.heads import RequestHead
+    from gateway.relay.heads import AnswerHead, RequestHead
     from gateway.relay.leases import Session
     from gateway.relay.line import Ticket
     from gateway.relay.local import LocalCall
@@ -38,6 +38,7 @@ class Call:
         is_counted: the instance's outstanding calls hold this one.
         ending: the block that ends the call, while a client that is still sending is given time to notice.
         has_ended: the client was told the end, or is about to be.
+        said: how the last server that had the call ended it, where that was in order.
         has_failed: the instance is held to be at fault.
         deadline: monotonic time, None without one.
     """
@@ -64,6 +65,7 @@ class Call:
         "moved",
         "moved_at",
         "reason",
+        "said",
         "sent_at",
         "server",
         "session",
@@ -100,6 +102,7 @@ class Call:
         self.has_failed = False
         self.ending: bytes | None = None
         self.moved = 0
+        self.said: AnswerHead | None = None
         self.code = 0
         self.reason = ""
 

@@ -192,8 +192,7 @@ class Calls:
             self._join_line(call, busy.provider_ids[0])
             return
         except AutoMarketError as error:
-            lost = call.destination.lost(begun=False) if call.destination is not None else error
-            self.end_with(call, lost)
+            self._end_for_want_of_another(call, error)
             return
         upstream = self.leases.lease(call.session, destination.address)
         if upstream is None:
@@ -207,6 +206,14 @@ class Calls:
             self._balance.begin(destination.route.instance_id)
             call.is_counted = True
         self._send(call, upstream.open_stream(self._request_block(call, destination, now), end=_is_whole(call)))
+
+    def _end_for_want_of_another(self, call: Call, error: AutoMarketError) -> None:
+        """End a call that nobody else can take: as the last server said, where it said anything."""
+        if call.said is not None:
+            call.code = call.said.code or Code.UNKNOWN
+            self._end(call, call.said.trailers if call.encoding is not None else call.said.wire, at_once=True)
+        else:
+            self.end_with(call, call.destination.lost(begun=False) if call.destination is not None else error)
 
     def _destination(self, call: Call, now: float) -> Destination:
         table = self._table()
@@ -284,6 +291,7 @@ class Calls:
         """Take the trailers of a call."""
         code = head.code if head.code is not None else Code.UNKNOWN
         is_bare = not head.details and code in (Code.UNAVAILABLE, Code.CANCELLED)
+        call.said = None if is_bare else head
         if is_bare and self._is_late(call):
             self._release(call, server)
             self.end_with(call, DeadlineExceeded(LATE))
@@ -311,6 +319,7 @@ class Calls:
 
     def failed(self, call: Call, server: Stream, failure: Failure) -> None:
         """Send a call elsewhere after a failure, or end it."""
+        call.said = None
         if self._can_replay(call, failure, ""):
             self._replay(call, server, failure)
             return

@@ -70,10 +70,10 @@ class Record:
                 )
             )
 
-    def flush(self, worker: Worker) -> None:
+    def flush(self, worker: Worker, *, at_once: bool = False) -> None:
         """Tell control how things are, now and then."""
         now = self._shared.clock()
-        if now < self._next or not self._feed.connected:
+        if (now < self._next and not at_once) or not self._feed.connected:
             return
         self._next = now + REPORT_SECONDS
         stats, sessions = self._shared.stats, worker.sessions

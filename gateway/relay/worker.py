@@ -347,6 +347,7 @@ class Worker:
             finally:
                 server.close()
                 sweeping.cancel()
+                self.record.flush(self, at_once=True)
                 for connection in list(self._wires):
                     self._hang_up(connection)
 
