@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.relay.balance import Balance
-    from gateway.relay.connection import Shared
     from gateway.relay.headers import FieldList
     from gateway.relay.heads import AnswerHead
     from gateway.relay.leases import Leases, Session, Upstream
     from gateway.relay.line import Lines
     from gateway.relay.local import Health
     from gateway.relay.retry import RetryBudget
+    from gateway.relay.shared import Shared
     from gateway.relay.stream import Stream
     from gateway.relay.table import Table
 

@@ -1,7 +1,6 @@
 """The core of the relay: one HTTP/2 connection as a machine that takes bytes and gives bytes and events.
 
-It knows no sockets, no gRPC and no routing. Both flow-control windows end here: what comes in is acknowledged when it
-has been handed on, so that a slow receiver slows its own sender down and nobody else's.
+It knows no sockets, no gRPC and no routing.
 
 A DATA frame of a stream that has a peer goes straight on: its stream id is written over where it lies, and the run of
 frames that go the same way is handed on as one slice. Everything else takes the slow road through `_frame`.
@@ -12,28 +11,17 @@ Attention: nothing in `receive` may be awaited or raise; a fault of the peer end
 from __future__ import annotations
 
 import struct
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from gateway.relay import frames
 from gateway.relay.frames import HEAD, MAX_FRAME_BYTES, MAX_WINDOW, ErrorCode
-from gateway.relay.headers import NO_TABLE, CompressionError, FieldCache, HeaderListTooLarge, HeaderReader
-from gateway.relay.limits import Limits, Meter
-from gateway.relay.stream import BULK_BYTES, BULK_WINDOW, MOST_WINDOW, WINDOW, Stream, Waiting
+from gateway.relay.headers import CompressionError, HeaderListTooLarge, HeaderReader
+from gateway.relay.sender import CONNECTION_GRANT, CONNECTION_WINDOW, FLUSH_BYTES, Sender
+from gateway.relay.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.relay.headers import FieldList
-
-CONNECTION_WINDOW: Final = 4 * 1024 * 1024
-_EXTRA_WINDOW: Final = 4 * 1024 * 1024
-_CONNECTION_GRANT: Final = CONNECTION_WINDOW // 4
-_LEAST_GRANT: Final = 64 * 1024
-_FLUSH_BYTES: Final = 256 * 1024
-_QUANTUM: Final = 4 * MAX_FRAME_BYTES
-_LONG_RTT_SECONDS: Final = 0.002
+    from gateway.relay.shared import Events, Shared
 
 _PACK_ID: Final = struct.Struct("!I").pack_into
 _LONGEST_DATA: Final = MAX_FRAME_BYTES << 8
@@ -46,108 +34,24 @@ _PLAIN_ANSWER: Final = (
 _FIXED_SIZES: Final = {frames.PRIORITY: 5, frames.RST_STREAM: 4, frames.PING: 8, frames.WINDOW_UPDATE: 4}
 
 
-class Events(Protocol):
-    """What a connection tells."""
-
-    def on_headers(self, stream: Stream, fields: FieldList | None, *, end: bool) -> None:
-        """A header block came; None when it holds more than was announced as the most."""
-
-    def on_data(self, stream: Stream, payload: bytes, *, end: bool) -> None:
-        """DATA came that does not go straight on. `payload` may be empty when it ends the stream."""
-
-    def on_reset(self, stream: Stream, code: int) -> None:
-        """The peer ended a stream; it is out of the connection's hands already."""
-
-    def on_done(self, stream: Stream) -> None:
-        """Both directions of a stream have ended."""
-
-    def on_goaway(self, connection: Connection, last_id: int) -> None:
-        """The peer takes no new streams; those above `last_id` it has not looked at."""
-
-    def on_ping_answered(self, connection: Connection) -> None:
-        """The peer has answered a PING."""
-
-
-@dataclass(slots=True)
-class Stats:
-    """What a worker counts."""
-
-    frames: int = 0
-    queued: int = 0
-    queued_most: int = 0
-    kept: int = 0
-    limits: dict[str, int] = field(default_factory=dict[str, int])
-
-    def hit(self, limit: str) -> None:
-        """Note that a limit was hit."""
-        self.limits[limit] = self.limits.get(limit, 0) + 1
-
-
-class Shared:
-    """What all connections of a worker share.
+class Connection(Sender):
+    """One connection: what comes in, on top of what goes out.
 
     Attributes:
-        dirty: connections that have bytes to be written.
-    """
-
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        self.limits = limits
-        self.clock = clock
-        self.cache = FieldCache()
-        self.stats = Stats()
-        self.dirty: list[Connection] = []
-
-
-class Connection:
-    """One connection, at whose other end is a client (`is_server`) or a server.
-
-    Attributes:
-        outbox: bytes to be written, in order.
-        is_paused: the transport's buffer is full: what is written still goes there, and its senders get no window.
-        withheld: ends of calls that get window when it is not full any more.
         rest: what came of a frame that is not whole.
-        has_more: a flush stopped although more could go.
-        is_failed: a GOAWAY with a fault was sent; nothing more is read.
-        held: bytes that came here and wait to be sent elsewhere.
-        measure_rtt: gives the round-trip time in seconds, 0 when unknown.
+        is_settled: the peer's SETTINGS have come.
+        peer_streams: streams that the peer allows at once, None while it has not said.
     """
 
     def __init__(self, shared: Shared, events: Events, *, is_server: bool) -> None:
-        limits = shared.limits
-        self.shared = shared
-        self.events = events
-        self.is_server = is_server
-        self.streams: dict[int, Stream] = {}
-        self.outbox: list[bytes | memoryview] = []
-        self.tx = frames.DEFAULT_WINDOW
-        self.rx: int = CONNECTION_WINDOW
-        self.held = 0
-        self.is_paused = False
-        self.is_failed = False
-        self.is_settled = False
-        self.has_more = False
-        self._may_resume = False
-        self.last_id = 0
-        self.refuse_above = frames.MAX_STREAM_ID
-        self.peer_window = frames.DEFAULT_WINDOW
-        self.peer_streams: int | None = None
-        self.measure_rtt: Callable[[], float] = lambda: 0.0
-        self.blocked: dict[int, Stream] = {}
-        self.received = 0
-        self.withheld: set[Stream] = set()
-        self._unsent: dict[Connection, int] = {}
-        self._extra = 0
-        self._owed = 0
-        self._withholds = False
+        super().__init__(shared, events, is_server=is_server)
         self.rest = b""
+        self.is_settled = False
+        self.peer_streams: int | None = None
+        self._may_resume = False
         self._preface_left = frames.PREFACE if is_server else b""
         self._block: _Block | None = None
-        self._reader = HeaderReader(shared.cache, limits.header_list_bytes, repeats=not is_server)
-        self._has_sent_headers = False
-        self._next_id = 1
-        self._control = Meter(limits.control_frames, limits.control_seconds)
-        self._let_go: deque[int] = deque(maxlen=1000)
-        self.resets = Meter(limits.resets, limits.resets_seconds)
+        self._reader = HeaderReader(shared.cache, shared.limits.header_list_bytes, repeats=not is_server)
         if not is_server:
             self._begin()
 
@@ -163,292 +67,6 @@ class Connection:
         preface = b"" if self.is_server else frames.PREFACE
         credit = frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
         self.write(preface + frames.settings(announced) + credit)
-
-    # What is written
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Put bytes behind those that are to be written already."""
-        if not self.outbox:
-            self.shared.dirty.append(self)
-        self.outbox.append(data)
-
-    def open_stream(self, block: bytes, *, end: bool) -> Stream:
-        """Begin a stream to a server with its request's header block."""
-        stream = Stream(self, self._next_id, self.peer_window)
-        self._next_id += 2
-        self.streams[stream.id] = stream
-        self._write_headers(stream, block, end=end)
-        return stream
-
-    @property
-    def opened_id(self) -> int:
-        """Give the last stream that was begun to a server."""
-        return self._next_id - 2
-
-    @property
-    def has_ids(self) -> bool:
-        """Tell whether there are stream ids left."""
-        return self._next_id < frames.MAX_STREAM_ID
-
-    def send_headers(self, stream: Stream, block: bytes, *, end: bool) -> None:
-        """Send a header block to a stream, behind the data that waits for it."""
-        stream.is_ending = stream.is_ending or end
-        if stream.queue is not None:
-            stream.queue.append(Waiting(block, 0, end=end, is_headers=True))
-        else:
-            self._write_headers(stream, block, end=end)
-
-    def _write_headers(self, stream: Stream, block: bytes, *, end: bool) -> None:
-        if not self._has_sent_headers:
-            self._has_sent_headers = True
-            block = NO_TABLE + block
-        self.write(frames.headers(stream.id, block, end_stream=end))
-        if end:
-            self._told(stream)
-
-    def send_data(self, stream: Stream, payload: bytes, credit: int, *, end: bool) -> None:
-        """Send at most a frame of data to a stream now, or when its windows allow.
-
-        Args:
-            stream: where it goes, on this connection.
-            payload: the bytes.
-            credit: bytes of it that its peer gets back as window when they have gone.
-            end: nothing comes after it.
-        """
-        size = len(payload)
-        stream.is_ending = stream.is_ending or end
-        if stream.queue is None and (not size or (size <= stream.tx and size <= self.tx)):
-            stream.tx -= size
-            self.tx -= size
-            self.write(HEAD.pack(size << 8, end, stream.id) + payload)
-            if self.is_paused and stream.peer is not None:
-                self.count_unsent(stream.peer.connection, size)
-            if credit and stream.peer is not None:
-                stream.peer.connection.consumed(stream.peer, credit)
-            if end:
-                self._told(stream)
-            return
-        is_first = stream.queue is None
-        if stream.queue is None:
-            stream.queue = deque()
-            stream.progress = self.shared.clock()
-            self.blocked[stream.id] = stream
-        if not (stream.queue and stream.queue[-1].takes(payload, credit, end=end)):
-            stream.queue.append(Waiting(payload, credit, end=end))
-        self._wait(stream, size)
-        if is_first:  # as much of it as fits: nothing else may ever open the window
-            self._flush_stream(stream)
-
-    def _wait(self, stream: Stream, size: int) -> None:
-        """Note that so many bytes more wait for a stream (or less, below 0)."""
-        stream.queued += size
-        self._count_waiting(stream.peer.connection if stream.peer is not None else self, size)
-
-    def hold(self, size: int) -> None:
-        """Note that so many bytes more that came from here wait elsewhere (or less, below 0)."""
-        self.held += size
-        if self._withholds and size < 0:
-            self._grant_connection()
-
-    def resume(self) -> None:
-        """Send what waits, stream by stream in turn; the driver writes it and asks again where there is more."""
-        self.has_more = self._flush()
-
-    def count_unsent(self, source: Connection, size: int) -> None:
-        """Note that bytes from another connection went to a transport that is full."""
-        self._unsent[source] = self._unsent.get(source, 0) + size
-        self._count_waiting(source, size)
-
-    def unpause(self) -> None:
-        """Go on after the transport was full: senders get the window that was withheld from them."""
-        self.is_paused = False
-        self.settle_unsent()
-        withheld, self.withheld = self.withheld, set()
-        for stream in withheld:
-            stream.connection.consumed(stream, 0)
-        self.resume()
-
-    def settle_unsent(self) -> None:
-        """Note that what went to the transport has gone, or never will."""
-        unsent, self._unsent = self._unsent, {}
-        for source, size in unsent.items():
-            self._count_waiting(source, -size)
-
-    def _count_waiting(self, source: Connection, size: int) -> None:
-        source.hold(size)
-        stats = self.shared.stats
-        stats.queued += size
-        stats.queued_most = max(stats.queued_most, stats.queued)
-
-    def _flush(self) -> bool:
-        sent = 0
-        while self.blocked and not self.is_paused:
-            before = sent
-            for stream in list(self.blocked.values()):
-                sent += self._flush_stream(stream)
-                if self.tx <= 0:
-                    return False
-                if sent >= _FLUSH_BYTES:
-                    return True
-            if sent == before:
-                break
-        return False
-
-    def _flush_stream(self, stream: Stream) -> int:
-        """Send what one stream's windows allow, a few frames at most; give the bytes, at least 1 for anything."""
-        queue, sent = stream.queue, 0
-        if queue is None:
-            return 0
-        while queue and sent < _QUANTUM:
-            waiting = queue[0]
-            size = len(waiting.payload)
-            if waiting.is_headers:
-                queue.popleft()
-                stream.queue = queue or None
-                self._write_headers(stream, bytes(waiting.payload), end=waiting.end)
-                sent += 1
-                continue
-            room = max(0, min(stream.tx, self.tx, MAX_FRAME_BYTES))  # an empty frame needs none
-            if not room and size:
-                break
-            # A frame that does not fit is cut: a window smaller than a frame must not stop it for ever.
-            part = waiting.payload if size <= room else waiting.payload[:room]
-            is_last = size <= room
-            self._send_waiting(stream, waiting, part, is_last=is_last)
-            if is_last:
-                queue.popleft()
-            sent += len(part) or 1
-            if is_last and waiting.end:
-                stream.queue = queue or None
-                self._told(stream)
-        if not queue:
-            stream.queue = None
-            self.blocked.pop(stream.id, None)
-        else:  # to the end of the line
-            self.blocked[stream.id] = self.blocked.pop(stream.id, stream)
-        return sent
-
-    def _send_waiting(self, stream: Stream, waiting: Waiting, part: bytes | bytearray, *, is_last: bool) -> None:
-        size = len(part)
-        stream.tx -= size
-        self.tx -= size
-        stream.progress = self.shared.clock()
-        self.write(HEAD.pack(size << 8, is_last and waiting.end, stream.id) + part)
-        self._wait(stream, -size)
-        if not is_last:
-            waiting.payload = waiting.payload[size:]
-        # What was sent before already is at the front: credit belongs to the end of the bytes.
-        credit = waiting.credit if is_last else max(0, waiting.credit - len(waiting.payload))
-        waiting.credit -= credit
-        if credit and stream.peer is not None:
-            stream.peer.connection.consumed(stream.peer, credit)
-
-    def drop_queue(self, stream: Stream) -> int:
-        """Forget what waits to be sent to a stream; give the bytes that its peer was not given back yet."""
-        uncredited = sum(waiting.credit for waiting in stream.queue or ())
-        if stream.queued:
-            self._wait(stream, -stream.queued)
-        stream.queue = None
-        self.blocked.pop(stream.id, None)
-        return uncredited
-
-    def reset(self, stream: Stream, code: int) -> None:
-        """End a stream at once."""
-        if self.forget(stream):
-            self._let_go.append(stream.id)
-            self.write(frames.reset(stream.id, code))
-
-    def forget(self, stream: Stream) -> bool:
-        """Let go of a stream; tell whether there was one."""
-        self.drop_queue(stream)
-        return self._remove(stream)
-
-    def _remove(self, stream: Stream) -> bool:
-        if self.streams.pop(stream.id, None) is None:
-            return False
-        self._extra -= max(0, stream.window - WINDOW)
-        return True
-
-    def ping(self) -> None:
-        """Ask for a sign of life."""
-        self.write(frames.frame(frames.PING, 0, 0, b"automesh"))
-
-    def announce_end(self) -> None:
-        """Ask the peer for no new streams (GOAWAY, first step); its answer to the PING says that it has heard."""
-        self.write(frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR, "this worker stops"))
-        self.ping()
-
-    def refuse_new(self) -> None:
-        """Tell the peer which of its streams are the last that are served (GOAWAY, second step)."""
-        self.refuse_above = self.last_id
-        self.write(frames.goaway(self.last_id, ErrorCode.NO_ERROR, "this worker stops"))
-
-    def fail(self, code: ErrorCode, text: str) -> None:
-        """End the connection for a fault of the peer."""
-        if not self.is_failed:
-            self.is_failed = True
-            self.write(frames.goaway(self.last_id, code, text))
-            self.shared.stats.hit(f"goaway_{code.name.lower()}")
-
-    # Windows
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """Note that so many bytes that came from a stream have gone on; allow as many to come in steps."""
-        stream.owed += size
-        if stream.owed >= stream.step:
-            self._credit(stream)
-
-    def _credit(self, stream: Stream) -> None:
-        target = stream.peer.connection if stream.peer is not None else None
-        if target is not None and target.is_paused:
-            target.withheld.add(stream)
-            return
-        if stream.window < WINDOW:
-            stream.owed += WINDOW - stream.window
-            stream.window = WINDOW
-        else:
-            self._grow(stream)
-        stream.step = stream.window >> 1
-        self._grant(stream)
-
-    def _grow(self, stream: Stream) -> None:
-        """Double the window of a large stream, or of one that is held up by a long round trip.
-
-        Only so many bytes of window beyond the usual may be out on a connection: what its streams can have waiting
-        here, should their receivers stop, is to stay below what holds up the connection itself.
-        """
-        if stream.window >= MOST_WINDOW or (stream.peer is not None and stream.peer.queue is not None):
-            return
-        rtt = self.measure_rtt()
-        if rtt > _LONG_RTT_SECONDS:
-            now = self.shared.clock()
-            grows = now - stream.last_grant < 2 * rtt
-            stream.last_grant = now
-        else:
-            grows = stream.received >= BULK_BYTES and stream.window < BULK_WINDOW
-        if grows and self._extra + stream.window <= _EXTRA_WINDOW:
-            self._extra += stream.window
-            stream.owed += stream.window
-            stream.window *= 2
-
-    def _grant(self, stream: Stream) -> None:
-        if stream.owed and not stream.has_ended and stream.id in self.streams:
-            stream.rx += stream.owed
-            stream.granted += stream.owed
-            self.write(frames.window_update(stream.id, stream.owed))
-            stream.owed = 0
-
-    def _grant_connection(self) -> None:
-        """Let the peer send more: what came, less what would make what is held here more than it may be."""
-        room = self.shared.limits.connection_queue_bytes + CONNECTION_WINDOW - self.held - self.rx
-        grant = min(self._owed, room)
-        self._withholds = grant < self._owed
-        if grant >= (_LEAST_GRANT if self._withholds else _CONNECTION_GRANT):
-            self._owed -= grant
-            self.rx += grant
-            self.write(frames.window_update(0, grant))
-
-    # What is read
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -478,7 +96,7 @@ class Connection:
         if self._may_resume:
             self._may_resume = False
             self.resume()
-        if self._owed >= _CONNECTION_GRANT and not self._withholds:
+        if self.owed >= CONNECTION_GRANT and not self.withholds:
             self._grant_connection()
 
     def _skip_preface(self, buffer: bytearray, size: int) -> int:
@@ -504,7 +122,7 @@ class Connection:
         """Read all frames that are whole; give where the first that is not begins."""
         streams, unpack = self.streams, HEAD.unpack_from
         most_flags = frames.END_STREAM if self.is_server else 0  # servers end with trailers; others are looked at
-        run_to: Connection | None = None
+        run_to: Sender | None = None
         run_from = count = 0
         while size - at >= frames.HEAD_BYTES:
             word, flags, stream_id = unpack(buffer, at)
@@ -525,7 +143,7 @@ class Connection:
                         if length <= target.tx:
                             stream.rx -= length
                             self.rx -= length
-                            self._owed += length
+                            self.owed += length
                             peer.tx -= length
                             target.tx -= length
                             if target is not run_to:
@@ -574,12 +192,6 @@ class Connection:
             else:
                 self.count_control()
 
-    def count_control(self) -> None:
-        """Count a frame that does nothing for a call."""
-        if self._control.is_exceeded(self.shared.clock()):
-            self.shared.stats.hit("control_frames")
-            self.fail(ErrorCode.ENHANCE_YOUR_CALM, "too many control or empty frames")
-
     def _is_idle(self, stream_id: int) -> bool:
         """Tell whether a stream never began."""
         if self.is_server:
@@ -606,7 +218,7 @@ class Connection:
             self.fail(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection's window allows")
             return
         self.rx -= size
-        self._owed += size
+        self.owed += size
         end = bool(flags & frames.END_STREAM)
         if not data and not end:
             self.count_control()
@@ -650,23 +262,6 @@ class Connection:
         self.shared.stats.hit(f"reset_{code.name.lower()}")
         self.reset(stream, code)
         self.events.on_reset(stream, code)
-
-    def _ended(self, stream: Stream) -> None:
-        """Note that a stream's peer has said its last."""
-        stream.has_ended = True
-        stream.is_fast = False
-        if stream.is_told:
-            self._done(stream)
-
-    def _told(self, stream: Stream) -> None:
-        """Note that a stream's peer was told the last."""
-        stream.is_told = stream.is_ending = True
-        if stream.has_ended:
-            self._done(stream)
-
-    def _done(self, stream: Stream) -> None:
-        if self._remove(stream):
-            self.events.on_done(stream)
 
     def _take_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         data = self._unpadded(flags, payload)
@@ -857,9 +452,9 @@ class Connection:
         stream.tx += increment
         if stream.queue is not None and not self.is_paused:
             sent = 0
-            while sent < _FLUSH_BYTES and (more := self._flush_stream(stream)):
+            while sent < FLUSH_BYTES and (more := self._flush_stream(stream)):
                 sent += more
-            self.has_more = self.has_more or sent >= _FLUSH_BYTES
+            self.has_more = self.has_more or sent >= FLUSH_BYTES
 
     _TAKES: Final = {
         frames.DATA: _take_data,

@@ -13,7 +13,7 @@ from gateway.relay.connection import Connection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.relay.connection import Events, Shared
+    from gateway.relay.shared import Events, Shared
 
 IDLE_KEPT: Final = 32
 IDLE_SECONDS: Final = 30.0

@@ -11,8 +11,8 @@ from gateway.relay.report import CallReport, Reports
 
 if TYPE_CHECKING:
     from gateway.relay.call import Call
-    from gateway.relay.connection import Shared
     from gateway.relay.feed import RoutingFeed
+    from gateway.relay.shared import Shared
     from gateway.relay.worker import Worker
 
 log = logging.getLogger("automarket.gateway")

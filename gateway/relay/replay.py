@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.relay.frames import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from gateway.relay.connection import Shared
+    from gateway.relay.shared import Shared
     from gateway.relay.stream import Stream
 
 

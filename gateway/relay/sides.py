@@ -12,9 +12,10 @@ from gateway.relay.status import retry_of
 if TYPE_CHECKING:
     from gateway.relay.call import Call
     from gateway.relay.calls import Calls
-    from gateway.relay.connection import Connection, Shared
+    from gateway.relay.connection import Connection
     from gateway.relay.headers import FieldList
     from gateway.relay.leases import Leases, Session, Upstream
+    from gateway.relay.shared import Shared
     from gateway.relay.stream import Stream
 
 _INFORMATIONAL = range(100, 200)

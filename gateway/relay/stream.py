@@ -9,7 +9,7 @@ from gateway.relay.frames import DEFAULT_WINDOW, MAX_FRAME_BYTES
 if TYPE_CHECKING:
     from collections import deque
 
-    from gateway.relay.connection import Connection
+    from gateway.relay.sender import Sender
 
 FIRST_WINDOW: Final = DEFAULT_WINDOW
 WINDOW: Final = 256 * 1024
@@ -66,7 +66,7 @@ class Stream:
         "window",
     )
 
-    def __init__(self, connection: Connection, stream_id: int, tx: int) -> None:
+    def __init__(self, connection: Sender, stream_id: int, tx: int) -> None:
         self.connection = connection
         self.id = stream_id
         self.peer: Stream | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from gateway.relay.balance import Balance
 from gateway.relay.calls import Calls
-from gateway.relay.connection import Connection, Shared
+from gateway.relay.connection import Connection
 from gateway.relay.feed import RoutingFeed
 from gateway.relay.leases import Leases, Session, Upstream
 from gateway.relay.line import Lines
@@ -22,10 +22,12 @@ from gateway.relay.listening import listen
 from gateway.relay.local import Health
 from gateway.relay.record import Record
 from gateway.relay.retry import RetryBudget
+from gateway.relay.shared import Shared
 from gateway.relay.sides import ClientSide, ServerSide
 from gateway.relay.sweep import Sweeper
 
 if TYPE_CHECKING:
+    from gateway.relay.sender import Sender
     from gateway.relay.settings import RelaySettings
     from gateway.relay.table import Table
 
@@ -191,7 +193,7 @@ class Worker:
         self._announced: set[Session] = set()
         self.buffer = bytearray(_BUFFER_BYTES)
         self.view = memoryview(self.buffer)
-        self._wires: dict[Connection, Wire] = {}
+        self._wires: dict[Sender, Wire] = {}
         self._dialling: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._sweeper = Sweeper(self)
@@ -323,7 +325,7 @@ class Worker:
         if wire is not None and wire.transport is not None:
             wire.transport.abort()
 
-    def _hang_up(self, connection: Connection) -> None:
+    def _hang_up(self, connection: Sender) -> None:
         wire = self._wires.get(connection)
         if wire is not None and wire.transport is not None:
             wire.transport.close()

@@ -11,8 +11,9 @@ import h2.settings
 import pytest
 
 from gateway.relay import frames
-from gateway.relay.connection import Connection, Shared
+from gateway.relay.connection import Connection
 from gateway.relay.limits import Limits
+from gateway.relay.shared import Shared
 
 KIB, MIB = 1024, 1024 * 1024
 
