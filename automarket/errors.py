@@ -370,6 +370,55 @@ class ProviderNotConfigured(StateError):
     retry = Retry.OTHER
 
 
+class DockerMissing(StateError):
+    """Docker is not installed."""
+
+    reason = "DOCKER_MISSING"
+    retry = Retry.OTHER
+
+
+class DockerStopped(StateError):
+    """Docker is installed, and its engine does not answer."""
+
+    reason = "DOCKER_STOPPED"
+    retry = Retry.OTHER
+
+
+class DockerDenied(StateError):
+    """This user may not use Docker."""
+
+    reason = "DOCKER_DENIED"
+    retry = Retry.OTHER
+
+
+class ComposeMissing(StateError):
+    """Docker's Compose is not installed."""
+
+    reason = "COMPOSE_MISSING"
+    retry = Retry.OTHER
+
+
+class GpuMissing(StateError):
+    """A backend is to use a GPU, and Docker has none to give."""
+
+    reason = "GPU_MISSING"
+    retry = Retry.OTHER
+
+
+class PortTaken(StateError):
+    """Another program listens where a backend is to."""
+
+    reason = "PORT_TAKEN"
+    retry = Retry.OTHER
+
+
+class ImageUnknown(StateError):
+    """A backend's image is neither here nor at its registry."""
+
+    reason = "IMAGE_UNKNOWN"
+    retry = Retry.OTHER
+
+
 class OffsetMismatch(StateError):
     """A chunk does not begin at the committed offset."""
 

@@ -158,40 +158,6 @@ class Route:
     addresses: tuple[str, ...]
 
 
-class ServiceState(StrEnum):
-    """How the backend behind a provider is."""
-
-    UNKNOWN = "unknown"
-    ABSENT = "absent"
-    PULLING = "pulling"
-    CREATED = "created"
-    STARTING = "starting"
-    LOADING = "loading"
-    READY = "ready"
-    BUSY = "busy"
-    IDLE = "idle"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
-    """How the backend behind a provider is, in full; `fraction` is how far the present state is, 0 to 1.
-
-    `instances` holds each instance by itself where the mesh was asked.
-    """
-
-    state: ServiceState
-    running: bool
-    healthy: bool
-    error: str = ""
-    hint: str = ""
-    fraction: float | None = None
-    message: str = ""
-    instances: tuple[tuple[str, ServiceStatus], ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Configured:
     """What `configure` changed: names of settings, never their values, and how many instances took them."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import struct_pb2
 
-from automarket import capabilities
+from automarket import capabilities, service_status
 from automarket.client import families, wire
 from automarket.client.discovery import Discovery
 from automarket.client.model import Model, ModelHandle
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from automarket.client.assets import AssetClient
     from automarket.client.connection import Connection
-    from automarket.client.descriptors import Configured, Diagnostics, ModelInfo, ProviderInfo, ServiceStatus
+    from automarket.client.descriptors import Configured, Diagnostics, ModelInfo, ProviderInfo
     from automarket.client.inputs import InputValue
     from automarket.client.results import Result
+    from automarket.service_status import ServiceStatus
 
 HandleT = TypeVar("HandleT", bound=ModelHandle)
 
@@ -190,7 +191,7 @@ class ProviderHandle:
         request = pb.StartServiceRequest(provider_id=self._asked, instance_id=instance_id)
         status = None
         async for response in self._connection.follow(self._connection.providers.StartService, request):
-            status = wire.service_status(response.status)
+            status = service_status.from_proto(response.status)
             if on_status is not None:
                 on_status(status)
         return status or await self.service_status(instance_id=instance_id)
@@ -199,13 +200,13 @@ class ProviderHandle:
         """Stop the provider's backend; what the mesh did not start is left alone."""
         request = pb.StopServiceRequest(provider_id=self._asked, instance_id=instance_id)
         response = await self._connection.ask(self._connection.providers.StopService, request)
-        return wire.service_status(response.status)
+        return service_status.from_proto(response.status)
 
     async def service_status(self, *, instance_id: str = "") -> ServiceStatus:
         """Ask how the provider's backend is, all instances added up; `instances` has each by itself."""
         request = pb.GetServiceStatusRequest(provider_id=self._asked, instance_id=instance_id)
         response = await self._connection.ask(self._connection.providers.GetServiceStatus, request)
-        return wire.service_status(response.status, response.instances)
+        return service_status.from_proto(response.status, response.instances)
 
     async def diagnostics(self, request_id: str) -> Diagnostics:
         """Ask what is known of one recent call: how it ended, and the last lines that its engine wrote.

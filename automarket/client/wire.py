@@ -192,29 +192,6 @@ def change(message: discovery_service_pb2.WatchResponse) -> d.Change | None:
             return None
 
 
-def service_status(
-    message: media_provider_service_pb2.ServiceStatus,
-    instances: Iterable[media_provider_service_pb2.InstanceStatus] = (),
-) -> d.ServiceStatus:
-    """Give how a backend is."""
-    return d.ServiceStatus(
-        state=_state(message.state),
-        running=message.running,
-        healthy=message.healthy,
-        error=message.error,
-        hint=message.hint,
-        fraction=message.fraction if message.HasField("fraction") else None,
-        message=message.message,
-        instances=tuple((one.instance_id, service_status(one.status)) for one in instances),
-    )
-
-
-def _state(number: media_provider_service_pb2.ServiceState.ValueType) -> d.ServiceState:
-    states = media_provider_service_pb2.ServiceState
-    name = states.Name(number).removeprefix("SERVICE_STATE_").lower() if number in states.values() else ""
-    return d.ServiceState(name) if name in list(d.ServiceState) else d.ServiceState.UNKNOWN
-
-
 def diagnostics(message: media_provider_service_pb2.GetDiagnosticsResponse) -> d.Diagnostics:
     """Give what is known of one recent call."""
     return d.Diagnostics(

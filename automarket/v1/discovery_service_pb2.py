@@ -25,40 +25,43 @@ _sym_db = _symbol_database.Default()
 from automarket.v1 import capability_pb2 as automarket_dot_v1_dot_capability__pb2
 from automarket.v1 import endpoint_pb2 as automarket_dot_v1_dot_endpoint__pb2
 from automarket.v1 import media_pb2 as automarket_dot_v1_dot_media__pb2
+from automarket.v1 import media_provider_service_pb2 as automarket_dot_v1_dot_media__provider__service__pb2
 from automarket.v1 import model_pb2 as automarket_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%automarket/v1/discovery_service.proto\x12\rautomarket.v1\x1a\x1e\x61utomarket/v1/capability.proto\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x19\x61utomarket/v1/model.proto\"1\n\x17ListCapabilitiesRequest\x12\x16\n\x0e\x61vailable_only\x18\x01 \x01(\x08\"O\n\x18ListCapabilitiesResponse\x12\x33\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x1d.automarket.v1.CapabilityInfo\".\n\x14ListProvidersRequest\x12\x16\n\x0e\x61vailable_only\x18\x01 \x01(\x08\"C\n\x15ListProvidersResponse\x12*\n\tproviders\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Provider\"\xdd\x01\n\x11\x46indModelsRequest\x12\x12\n\ncapability\x18\x01 \x01(\t\x12(\n\x0binput_roles\x18\x02 \x03(\x0e\x32\x13.automarket.v1.Role\x12(\n\x0boutput_role\x18\x03 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x16\n\x0e\x61vailable_only\x18\x06 \x01(\x08\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"S\n\x12\x46indModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0eResolveRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\"w\n\x0fResolveResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Model\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\"&\n\x0cWatchRequest\x12\x16\n\x0einclude_models\x18\x01 \x01(\x08\"\x8a\x02\n\rWatchResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12+\n\x08provider\x18\x02 \x01(\x0b\x32\x17.automarket.v1.ProviderH\x00\x12\x1a\n\x10provider_removed\x18\x03 \x01(\tH\x00\x12%\n\x05model\x18\x04 \x01(\x0b\x32\x14.automarket.v1.ModelH\x00\x12\x30\n\rmodel_removed\x18\x05 \x01(\x0b\x32\x17.automarket.v1.ModelKeyH\x00\x12<\n\x11snapshot_complete\x18\x06 \x01(\x0b\x32\x1f.automarket.v1.SnapshotCompleteH\x00\x42\x08\n\x06\x63hange\"1\n\x08ModelKey\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\"\x12\n\x10SnapshotComplete2\xb6\x03\n\x10\x44iscoveryService\x12\x63\n\x10ListCapabilities\x12&.automarket.v1.ListCapabilitiesRequest\x1a\'.automarket.v1.ListCapabilitiesResponse\x12Z\n\rListProviders\x12#.automarket.v1.ListProvidersRequest\x1a$.automarket.v1.ListProvidersResponse\x12Q\n\nFindModels\x12 .automarket.v1.FindModelsRequest\x1a!.automarket.v1.FindModelsResponse\x12H\n\x07Resolve\x12\x1d.automarket.v1.ResolveRequest\x1a\x1e.automarket.v1.ResolveResponse\x12\x44\n\x05Watch\x12\x1b.automarket.v1.WatchRequest\x1a\x1c.automarket.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%automarket/v1/discovery_service.proto\x12\rautomarket.v1\x1a\x1e\x61utomarket/v1/capability.proto\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a\x19\x61utomarket/v1/media.proto\x1a*automarket/v1/media_provider_service.proto\x1a\x19\x61utomarket/v1/model.proto\"1\n\x17ListCapabilitiesRequest\x12\x16\n\x0e\x61vailable_only\x18\x01 \x01(\x08\"O\n\x18ListCapabilitiesResponse\x12\x33\n\x0c\x63\x61pabilities\x18\x01 \x03(\x0b\x32\x1d.automarket.v1.CapabilityInfo\".\n\x14ListProvidersRequest\x12\x16\n\x0e\x61vailable_only\x18\x01 \x01(\x08\"C\n\x15ListProvidersResponse\x12*\n\tproviders\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Provider\"\xdd\x01\n\x11\x46indModelsRequest\x12\x12\n\ncapability\x18\x01 \x01(\t\x12(\n\x0binput_roles\x18\x02 \x03(\x0e\x32\x13.automarket.v1.Role\x12(\n\x0boutput_role\x18\x03 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x16\n\x0e\x61vailable_only\x18\x06 \x01(\x08\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"S\n\x12\x46indModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0eResolveRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\"w\n\x0fResolveResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Model\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\"&\n\x0cWatchRequest\x12\x16\n\x0einclude_models\x18\x01 \x01(\x08\"\xbb\x02\n\rWatchResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12+\n\x08provider\x18\x02 \x01(\x0b\x32\x17.automarket.v1.ProviderH\x00\x12\x1a\n\x10provider_removed\x18\x03 \x01(\tH\x00\x12%\n\x05model\x18\x04 \x01(\x0b\x32\x14.automarket.v1.ModelH\x00\x12\x30\n\rmodel_removed\x18\x05 \x01(\x0b\x32\x17.automarket.v1.ModelKeyH\x00\x12<\n\x11snapshot_complete\x18\x06 \x01(\x0b\x32\x1f.automarket.v1.SnapshotCompleteH\x00\x12/\n\x07service\x18\x07 \x01(\x0b\x32\x1c.automarket.v1.ServiceChangeH\x00\x42\x08\n\x06\x63hange\"g\n\rServiceChange\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12,\n\x06status\x18\x03 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"1\n\x08ModelKey\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\"\x12\n\x10SnapshotComplete2\xb6\x03\n\x10\x44iscoveryService\x12\x63\n\x10ListCapabilities\x12&.automarket.v1.ListCapabilitiesRequest\x1a\'.automarket.v1.ListCapabilitiesResponse\x12Z\n\rListProviders\x12#.automarket.v1.ListProvidersRequest\x1a$.automarket.v1.ListProvidersResponse\x12Q\n\nFindModels\x12 .automarket.v1.FindModelsRequest\x1a!.automarket.v1.FindModelsResponse\x12H\n\x07Resolve\x12\x1d.automarket.v1.ResolveRequest\x1a\x1e.automarket.v1.ResolveResponse\x12\x44\n\x05Watch\x12\x1b.automarket.v1.WatchRequest\x1a\x1c.automarket.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.discovery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTCAPABILITIESREQUEST']._serialized_start=172
-  _globals['_LISTCAPABILITIESREQUEST']._serialized_end=221
-  _globals['_LISTCAPABILITIESRESPONSE']._serialized_start=223
-  _globals['_LISTCAPABILITIESRESPONSE']._serialized_end=302
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=304
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=350
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=352
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=419
-  _globals['_FINDMODELSREQUEST']._serialized_start=422
-  _globals['_FINDMODELSREQUEST']._serialized_end=643
-  _globals['_FINDMODELSRESPONSE']._serialized_start=645
-  _globals['_FINDMODELSRESPONSE']._serialized_end=728
-  _globals['_RESOLVEREQUEST']._serialized_start=730
-  _globals['_RESOLVEREQUEST']._serialized_end=785
-  _globals['_RESOLVERESPONSE']._serialized_start=787
-  _globals['_RESOLVERESPONSE']._serialized_end=906
-  _globals['_WATCHREQUEST']._serialized_start=908
-  _globals['_WATCHREQUEST']._serialized_end=946
-  _globals['_WATCHRESPONSE']._serialized_start=949
-  _globals['_WATCHRESPONSE']._serialized_end=1215
-  _globals['_MODELKEY']._serialized_start=1217
-  _globals['_MODELKEY']._serialized_end=1266
-  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1268
-  _globals['_SNAPSHOTCOMPLETE']._serialized_end=1286
-  _globals['_DISCOVERYSERVICE']._serialized_start=1289
-  _globals['_DISCOVERYSERVICE']._serialized_end=1727
+  _globals['_LISTCAPABILITIESREQUEST']._serialized_start=216
+  _globals['_LISTCAPABILITIESREQUEST']._serialized_end=265
+  _globals['_LISTCAPABILITIESRESPONSE']._serialized_start=267
+  _globals['_LISTCAPABILITIESRESPONSE']._serialized_end=346
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=348
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=394
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=396
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=463
+  _globals['_FINDMODELSREQUEST']._serialized_start=466
+  _globals['_FINDMODELSREQUEST']._serialized_end=687
+  _globals['_FINDMODELSRESPONSE']._serialized_start=689
+  _globals['_FINDMODELSRESPONSE']._serialized_end=772
+  _globals['_RESOLVEREQUEST']._serialized_start=774
+  _globals['_RESOLVEREQUEST']._serialized_end=829
+  _globals['_RESOLVERESPONSE']._serialized_start=831
+  _globals['_RESOLVERESPONSE']._serialized_end=950
+  _globals['_WATCHREQUEST']._serialized_start=952
+  _globals['_WATCHREQUEST']._serialized_end=990
+  _globals['_WATCHRESPONSE']._serialized_start=993
+  _globals['_WATCHRESPONSE']._serialized_end=1308
+  _globals['_SERVICECHANGE']._serialized_start=1310
+  _globals['_SERVICECHANGE']._serialized_end=1413
+  _globals['_MODELKEY']._serialized_start=1415
+  _globals['_MODELKEY']._serialized_end=1464
+  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1466
+  _globals['_SNAPSHOTCOMPLETE']._serialized_end=1484
+  _globals['_DISCOVERYSERVICE']._serialized_start=1487
+  _globals['_DISCOVERYSERVICE']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

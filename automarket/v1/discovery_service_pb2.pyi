@@ -6,6 +6,7 @@ Finding out what the mesh can do."""
 from automarket.v1 import capability_pb2 as _capability_pb2
 from automarket.v1 import endpoint_pb2 as _endpoint_pb2
 from automarket.v1 import media_pb2 as _media_pb2
+from automarket.v1 import media_provider_service_pb2 as _media_provider_service_pb2
 from automarket.v1 import model_pb2 as _model_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -286,6 +287,7 @@ class WatchResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_REMOVED_FIELD_NUMBER: _builtins.int
     SNAPSHOT_COMPLETE_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of the mesh's state after the change; it only grows while control runs."""
     provider_removed: _builtins.str
@@ -306,6 +308,10 @@ class WatchResponse(_message.Message):
     def snapshot_complete(self) -> Global___SnapshotComplete:
         """Everything that was there at the start has been sent."""
 
+    @_builtins.property
+    def service(self) -> Global___ServiceChange:
+        """The backend of an instance has changed its state."""
+
     def __init__(
         self,
         *,
@@ -315,16 +321,49 @@ class WatchResponse(_message.Message):
         model: _model_pb2.Model | None = ...,
         model_removed: Global___ModelKey | None = ...,
         snapshot_complete: Global___SnapshotComplete | None = ...,
+        service: Global___ServiceChange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "model", b"model", "model_removed", b"model_removed", "provider", b"provider", "provider_removed", b"provider_removed", "snapshot_complete", b"snapshot_complete"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "model", b"model", "model_removed", b"model_removed", "provider", b"provider", "provider_removed", b"provider_removed", "service", b"service", "snapshot_complete", b"snapshot_complete"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "model", b"model", "model_removed", b"model_removed", "provider", b"provider", "provider_removed", b"provider_removed", "snapshot_complete", b"snapshot_complete", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "model", b"model", "model_removed", b"model_removed", "provider", b"provider", "provider_removed", b"provider_removed", "service", b"service", "snapshot_complete", b"snapshot_complete", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["provider", "provider_removed", "model", "model_removed", "snapshot_complete"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["provider", "provider_removed", "model", "model_removed", "snapshot_complete", "service"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
 Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class ServiceChange(_message.Message):
+    """How the backend of one instance is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """The provider's id."""
+    instance_id: _builtins.str
+    """The instance."""
+    @_builtins.property
+    def status(self) -> _media_provider_service_pb2.ServiceStatus:
+        """Its backend's status."""
+
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        status: _media_provider_service_pb2.ServiceStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "provider_id", b"provider_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceChange: _TypeAlias = ServiceChange  # noqa: Y015
 
 @_typing.final
 class ModelKey(_message.Message):

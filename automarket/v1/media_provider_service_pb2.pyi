@@ -247,6 +247,10 @@ class ServiceStatus(_message.Message):
     HINT_FIELD_NUMBER: _builtins.int
     FRACTION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    OUT_OF_MEMORY_FIELD_NUMBER: _builtins.int
+    LOG_LINES_FIELD_NUMBER: _builtins.int
+    MANAGED_FIELD_NUMBER: _builtins.int
     state: Global___ServiceState.ValueType
     """Its state."""
     running: _builtins.bool
@@ -261,6 +265,16 @@ class ServiceStatus(_message.Message):
     """How far the present state is, 0 to 1; not set when unknown."""
     message: _builtins.str
     """For people: "pulling image 43 %"."""
+    exit_code: _builtins.int
+    """Exit code of a backend that ended; not set while it runs and when it is not known."""
+    out_of_memory: _builtins.bool
+    """It ended because it needed more memory than it may have."""
+    managed: _builtins.bool
+    """The mesh started it. What the mesh did not start it uses and never stops."""
+    @_builtins.property
+    def log_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Last lines that it wrote, oldest first: 20 when it failed, else as many as were asked for."""
+
     def __init__(
         self,
         *,
@@ -271,13 +285,22 @@ class ServiceStatus(_message.Message):
         hint: _builtins.str = ...,
         fraction: _builtins.float | None = ...,
         message: _builtins.str = ...,
+        exit_code: _builtins.int | None = ...,
+        out_of_memory: _builtins.bool = ...,
+        log_lines: _abc.Iterable[_builtins.str] | None = ...,
+        managed: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "fraction", b"fraction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "_fraction", b"_fraction", "exit_code", b"exit_code", "fraction", b"fraction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "error", b"error", "fraction", b"fraction", "healthy", b"healthy", "hint", b"hint", "message", b"message", "running", b"running", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "_fraction", b"_fraction", "error", b"error", "exit_code", b"exit_code", "fraction", b"fraction", "healthy", b"healthy", "hint", b"hint", "log_lines", b"log_lines", "managed", b"managed", "message", b"message", "out_of_memory", b"out_of_memory", "running", b"running", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
+    _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     _WhichOneofReturnType__fraction: _TypeAlias = _typing.Literal["fraction"]  # noqa: Y015
     _WhichOneofArgType__fraction: _TypeAlias = _typing.Literal["_fraction", b"_fraction"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fraction) -> _WhichOneofReturnType__fraction | None: ...
 
 Global___ServiceStatus: _TypeAlias = ServiceStatus  # noqa: Y015
@@ -394,19 +417,23 @@ class GetServiceStatusRequest(_message.Message):
 
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    LOG_LINE_COUNT_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.str
     """Id or alias. A provider server by itself accepts an empty one."""
     instance_id: _builtins.str
     """One instance; empty means every instance."""
+    log_line_count: _builtins.int
+    """How many of the last lines that the backend wrote to give, 0 to 1,000."""
     def __init__(
         self,
         *,
         provider_id: _builtins.str = ...,
         instance_id: _builtins.str = ...,
+        log_line_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "provider_id", b"provider_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "log_line_count", b"log_line_count", "provider_id", b"provider_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -112,7 +112,10 @@ class MediaProviderServiceServicer(object):
     def StartService(self, request, context):
         """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
-        Fails as UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        Fails as:
+        UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
+        something; the hint says what to do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

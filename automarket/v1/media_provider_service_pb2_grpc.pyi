@@ -51,7 +51,10 @@ class MediaProviderServiceStub:
     StartService: _grpc.UnaryStreamMultiCallable[_media_provider_service_pb2.StartServiceRequest, _media_provider_service_pb2.StartServiceResponse]
     """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
-    Fails as UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    Fails as:
+    UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
+    something; the hint says what to do.
     """
     StopService: _grpc.UnaryUnaryMultiCallable[_media_provider_service_pb2.StopServiceRequest, _media_provider_service_pb2.StopServiceResponse]
     """Stops the provider's backend. Succeeds at once where nothing has to be stopped, and leaves alone what the mesh did not start."""
@@ -86,7 +89,10 @@ class MediaProviderServiceAsyncStub(MediaProviderServiceStub):
     StartService: _aio.UnaryStreamMultiCallable[_media_provider_service_pb2.StartServiceRequest, _media_provider_service_pb2.StartServiceResponse]  # type: ignore[assignment]
     """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
-    Fails as UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    Fails as:
+    UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
+    something; the hint says what to do.
     """
     StopService: _aio.UnaryUnaryMultiCallable[_media_provider_service_pb2.StopServiceRequest, _media_provider_service_pb2.StopServiceResponse]  # type: ignore[assignment]
     """Stops the provider's backend. Succeeds at once where nothing has to be stopped, and leaves alone what the mesh did not start."""
@@ -142,7 +148,10 @@ class MediaProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_media_provider_service_pb2.StartServiceResponse], _abc.AsyncIterator[_media_provider_service_pb2.StartServiceResponse]]:
         """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
-        Fails as UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        Fails as:
+        UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
+        something; the hint says what to do.
         """
 
     @_abc_1.abstractmethod

@@ -4,6 +4,7 @@ isort:skip_file
 Joining the mesh."""
 
 from automarket.v1 import endpoint_pb2 as _endpoint_pb2
+from automarket.v1 import media_provider_service_pb2 as _media_provider_service_pb2
 from automarket.v1 import model_pb2 as _model_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -110,6 +111,7 @@ class RegistrationUpdate(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """It finishes its calls and takes no new ones."""
     @_builtins.property
@@ -124,6 +126,10 @@ class RegistrationUpdate(_message.Message):
     def models(self) -> Global___ModelList:
         """All models, when any of them changed."""
 
+    @_builtins.property
+    def service(self) -> _media_provider_service_pb2.ServiceStatus:
+        """How its backend is, when that changed. An instance that never sends it has no backend that would have to be started."""
+
     def __init__(
         self,
         *,
@@ -131,10 +137,11 @@ class RegistrationUpdate(_message.Message):
         availability: _model_pb2.Availability | None = ...,
         models: Global___ModelList | None = ...,
         draining: _builtins.bool = ...,
+        service: _media_provider_service_pb2.ServiceStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "load", b"load", "models", b"models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "load", b"load", "models", b"models", "service", b"service"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "draining", b"draining", "load", b"load", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "draining", b"draining", "load", b"load", "models", b"models", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

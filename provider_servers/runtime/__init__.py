@@ -2,6 +2,7 @@
 
 from automarket.assets.roles import Role
 from automarket.media.info import AudioFormat, ImageFormat
+from automarket.service_status import ServiceState, ServiceStatus
 from provider_servers.runtime.call import Call
 from provider_servers.runtime.describe import (
     Availability,
@@ -10,8 +11,6 @@ from provider_servers.runtime.describe import (
     Output,
     Pricing,
     Provider,
-    ServiceState,
-    ServiceStatus,
     Slot,
 )
 from provider_servers.runtime.events import (

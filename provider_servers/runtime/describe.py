@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from automarket.service_status import ServiceStatus
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -113,35 +115,6 @@ class Model:
     replay_safe: bool = False
     deduplicates: bool = False
     availability: Availability = Availability()
-
-
-class ServiceState(StrEnum):
-    """How a backend is; the names are those of the contract's ServiceState."""
-
-    ABSENT = "absent"
-    PULLING = "pulling"
-    CREATED = "created"
-    STARTING = "starting"
-    LOADING = "loading"
-    READY = "ready"
-    BUSY = "busy"
-    IDLE = "idle"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
-    """How a backend is, in full; `fraction` is 0 to 1 of the present state, None when unknown."""
-
-    state: ServiceState = ServiceState.READY
-    running: bool = True
-    healthy: bool = True
-    error: str = ""
-    hint: str = ""
-    fraction: float | None = None
-    message: str = ""
 
 
 class Provider(ABC):

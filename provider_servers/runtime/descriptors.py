@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from automarket import capabilities
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto, to_duration
-from automarket.v1 import capability_pb2, media_pb2, media_provider_service_pb2, model_pb2
+from automarket.v1 import capability_pb2, media_pb2, model_pb2
 from provider_servers.runtime.describe import Kind
 from provider_servers.runtime.options import object_schema
 
 if TYPE_CHECKING:
-    from provider_servers.runtime.describe import Availability, Model, Output, Provider, ServiceStatus, Slot
+    from provider_servers.runtime.describe import Availability, Model, Output, Provider, Slot
 
 _KINDS = {Kind.LOCAL: model_pb2.PROVIDER_KIND_LOCAL, Kind.REMOTE: model_pb2.PROVIDER_KIND_REMOTE}
 
@@ -103,18 +103,4 @@ def _output(output: Output) -> model_pb2.OutputType:
         role=media_pb2.Role.ValueType(output.role.number),
         media_types=output.media_types,
         streamed=output.streamed,
-    )
-
-
-def status_to_proto(status: ServiceStatus) -> media_provider_service_pb2.ServiceStatus:
-    """Give a backend's status as a message."""
-    state = media_provider_service_pb2.ServiceState.Value(f"SERVICE_STATE_{status.state.name}")
-    return media_provider_service_pb2.ServiceStatus(
-        state=state,
-        running=status.running,
-        healthy=status.healthy,
-        error=status.error,
-        hint=status.hint,
-        fraction=status.fraction,
-        message=status.message,
     )

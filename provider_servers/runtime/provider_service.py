@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator
 
 from automarket.errors import ProviderUnknown, ServiceStartFailed, SettingInvalid, SettingUnknown
 from automarket.secrets import hide, is_secret_name
+from automarket.service_status import ServiceState, ServiceStatus, to_proto
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
-from provider_servers.runtime.describe import ServiceState, ServiceStatus
-from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto, status_to_proto
+from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto
 from provider_servers.runtime.options import object_schema, read_struct, whole
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ProviderServicer(MediaProviderServiceServicer):
         starting: Any = self._provider.start_service()
         async with aclosing(starting) as states:
             async for status in states:
-                yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=status_to_proto(status))
+                yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=to_proto(status))
         if status.state == ServiceState.FAILED:
             message = status.error or f"the backend of provider {self._provider.id} could not be started"
             raise ServiceStartFailed(message, hint=status.hint or None, metadata={"provider": self._provider.id})
@@ -86,12 +86,12 @@ class ProviderServicer(MediaProviderServiceServicer):
     async def StopService(self, request: pb.StopServiceRequest, context: Any) -> pb.StopServiceResponse:
         """Stop the backend."""
         self._check_name(request.provider_id, request.instance_id)
-        return pb.StopServiceResponse(status=status_to_proto(await self._provider.stop_service()))
+        return pb.StopServiceResponse(status=to_proto(await self._provider.stop_service()))
 
     async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
         """Say how the backend is."""
         self._check_name(request.provider_id, request.instance_id)
-        status = status_to_proto(await self._provider.service_status())
+        status = to_proto(await self._provider.service_status())
         shown = pb.InstanceStatus(instance_id=self._host.instance_id, status=status)
         return pb.GetServiceStatusResponse(status=status, instances=[shown])
 

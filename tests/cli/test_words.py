@@ -11,9 +11,9 @@ from automarket.cli.exits import Exit, exit_of
 from automarket.cli.inputs import parse_options
 from automarket.cli.outputs import paths_for, subtitles
 from automarket.cli.plain import clean, clock, seconds, size, to_json, to_plain
-from automarket.client.descriptors import ServiceState, ServiceStatus
 from automarket.client.events import Segment
 from automarket.errors import BY_REASON, InvalidRequestError, MeshUnreachable, ModelUnknown, OptionUnknown, ProviderBusy
+from automarket.service_status import ServiceState, ServiceStatus
 
 SCHEMA = {"properties": {"voice": {"type": "string"}, "format": {"properties": {"container": {"type": "string"}}}}}
 

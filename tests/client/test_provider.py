@@ -9,7 +9,7 @@ import pytest
 
 import automarket
 from automarket import Role, Text
-from automarket.client.descriptors import ProviderKind, ServiceState
+from automarket.client.descriptors import ProviderKind
 from automarket.errors import (
     CapabilityUnknown,
     ModelUnknown,
@@ -18,6 +18,7 @@ from automarket.errors import (
     SettingUnknown,
     StateError,
 )
+from automarket.service_status import ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
