@@ -17,7 +17,9 @@ lock() {
     "$@" --output-file "requirements/$name.txt"
 }
 
-lock demo pyproject.toml --extra mesh --extra pocketsphinx --group build "$@"
-lock test pyproject.toml --extra mesh --extra pocketsphinx --extra flite --extra ffmpeg --group build --group dev "$@"
+lock demo pyproject.toml --extra mesh --extra docker --extra pocketsphinx --group build "$@"
+lock test pyproject.toml --extra mesh --extra docker --extra pocketsphinx --extra flite --extra ffmpeg \
+  --extra faster-whisper --group build --group dev "$@"
 lock engines pyproject.toml --extra mesh --extra flite --extra ffmpeg "$@"
+lock test-backends --group test-backends "$@"
 lock proto --group proto "$@"
