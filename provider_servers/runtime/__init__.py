@@ -3,6 +3,7 @@
 from automarket.assets.roles import Role
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.service_status import ServiceState, ServiceStatus
+from provider_servers.runtime.backed import BackedProvider, runs_in_docker, waiting
 from provider_servers.runtime.call import Call
 from provider_servers.runtime.describe import (
     Availability,
@@ -32,6 +33,7 @@ from provider_servers.runtime.events import (
 __all__ = [
     "AudioFormat",
     "Availability",
+    "BackedProvider",
     "Call",
     "Checkpoint",
     "Composition",
@@ -56,4 +58,6 @@ __all__ = [
     "TextResult",
     "Usage",
     "Word",
+    "runs_in_docker",
+    "waiting",
 ]

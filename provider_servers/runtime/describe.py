@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from automarket.service_status import ServiceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from automarket.assets.roles import Role
+    from automarket.errors import StateError
     from automarket.media.info import AudioFormat, ImageFormat
     from provider_servers.runtime.call import Call
     from provider_servers.runtime.events import Event
@@ -27,11 +28,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a provider can take work; if not, why and what mends it, each in a sentence."""
+    """Whether a provider can take work; if not, why and what mends it, each in a sentence.
+
+    Attributes:
+        error_reason: reason of the error that a call gets, e.g. "DOCKER_MISSING"; empty is PROVIDER_UNUSABLE.
+    """
 
     available: bool = True
     reason: str = ""
     hint: str = ""
+    error_reason: str = ""
+
+    @classmethod
+    def lacking(cls, error: StateError) -> Availability:
+        """Say that a provider cannot take work, in the words of the error that its calls would end with."""
+        return cls(available=False, reason=error.message, hint=error.hint or "", error_reason=error.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +145,8 @@ class Provider(ABC):
     max_queued_calls: ClassVar[int] = 32
     settings_schema: ClassVar[Mapping[str, Any]] = {}
 
+    _tell_models_changed: Callable[[], None] | None = None
+
     @classmethod
     def availability(cls) -> Availability:
         """Say whether the provider can run on this machine. Cheap: imports no engine, starts nothing."""
@@ -142,6 +155,15 @@ class Provider(ABC):
     @abstractmethod
     def models(self) -> Sequence[Model]:
         """List the models, in the order in which they should be offered."""
+
+    def models_changed(self) -> None:
+        """Tell the mesh that `models` lists others than before. An author calls it, in the event loop."""
+        if self._tell_models_changed is not None:
+            self._tell_models_changed()
+
+    def when_models_change(self, tell: Callable[[], None]) -> None:
+        """Take what is called when the models have changed; for the server that runs the provider."""
+        self._tell_models_changed = tell
 
     @abstractmethod
     def transform(self, call: Call) -> AsyncIterator[Event]:
@@ -164,6 +186,11 @@ class Provider(ABC):
         """Stop the backend."""
         return await self.service_status()
 
-    async def service_status(self) -> ServiceStatus:
-        """Say how the backend is."""
+    async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - there is no backend here
+        """Say how the backend is, with so many of the last lines that it wrote."""
         return ServiceStatus()
+
+    async def watch_service(self) -> AsyncIterator[ServiceStatus]:
+        """Give how the backend is, now and whenever that changes; nothing where none has to be started."""
+        return
+        yield  # makes it a generator

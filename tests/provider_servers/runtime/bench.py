@@ -145,7 +145,7 @@ class Bench(Provider):
         self.state = ServiceState.STOPPED
         return await self.service_status()
 
-    async def service_status(self):
+    async def service_status(self, log_lines=0):
         ready = self.state == ServiceState.READY
         return ServiceStatus(self.state, running=ready, healthy=ready)
 
