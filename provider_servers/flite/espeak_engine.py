@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from provider_servers.flite import espeak_child
 from provider_servers.flite.child import running
 from provider_servers.flite.engine import EngineFacts
-from provider_servers.flite.sentences import split
+from provider_servers.runtime.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

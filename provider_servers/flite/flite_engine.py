@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from automarket.errors import BackendFailed
 from provider_servers.flite.child import running
 from provider_servers.flite.engine import EngineFacts
-from provider_servers.flite.sentences import split, to_ascii
+from provider_servers.flite.plain import to_ascii
+from provider_servers.runtime.sentences import split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

@@ -15,8 +15,8 @@ from automarket.errors import EngineMissing, InputUnsuitable
 from provider_servers.flite.engine import Manner, match_language
 from provider_servers.flite.espeak_engine import EspeakEngine
 from provider_servers.flite.flite_engine import FliteEngine
-from provider_servers.flite.shape import as_output
 from provider_servers.runtime import Availability, Model, Output, Provider, Slot, Usage
+from provider_servers.runtime.shape import as_output
 from provider_servers.runtime.sound_format import SOUND_FORMAT_SCHEMA, SOUND_MEDIA_TYPES, read_sound_format
 
 if TYPE_CHECKING:

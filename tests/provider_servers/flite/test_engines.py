@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
 import time
-import wave
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ from automarket.errors import BackendFailed, OptionInvalid
 from provider_servers.flite.engine import Manner, match_language
 from provider_servers.flite.espeak_engine import EspeakEngine
 from provider_servers.flite.flite_engine import FliteEngine
-from provider_servers.flite.shape import as_wav
 from tests.support.mesh import processes
 from tests.support.require import require
 
@@ -90,24 +87,6 @@ async def test_leaving_the_speech_ends_the_child_25_times(short_dir):
         while any("sleep 4711" in command for command in processes().values()):
             assert time.monotonic() - begin < 0.5
             await asyncio.sleep(0.01)
-
-
-async def pieces_of(*sizes):
-    for size in sizes:
-        yield bytes(size)
-
-
-async def test_a_single_piece_has_its_size_in_the_header():
-    file = b"".join([piece async for piece in as_wav(pieces_of(1000), 16000, single=True)])
-    with wave.open(io.BytesIO(file)) as reader:
-        assert reader.getnframes() == 500
-    assert len(file) == 1044
-
-
-async def test_several_pieces_have_no_size_in_the_header():
-    file = b"".join([piece async for piece in as_wav(pieces_of(1000, 30002), 16000, single=False)])
-    assert len(file) == 31046
-    assert file[40:44] == b"\xff" * 4
 
 
 @pytest.mark.parametrize(("wanted", "tag"), [("en", "en"), ("EN_us", "en-us"), ("en-AU", "en"), ("de-CH-1996", "de")])
