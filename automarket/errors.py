@@ -370,6 +370,13 @@ class ProviderNotConfigured(StateError):
     retry = Retry.OTHER
 
 
+class ProviderUnusable(StateError):
+    """The provider cannot run here as things are; the hint says what mends it."""
+
+    reason = "PROVIDER_UNUSABLE"
+    retry = Retry.OTHER
+
+
 class DockerMissing(StateError):
     """Docker is not installed."""
 
@@ -520,6 +527,7 @@ class ServiceStartFailed(UnavailableError):
     """The provider's backend could not be started."""
 
     reason = "SERVICE_START_FAILED"
+    retry = Retry.OTHER
 
 
 class StoreUnavailable(UnavailableError):

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from automarket.secrets import scrub
 from automarket.v1 import media_provider_service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PREFIX = "SERVICE_STATE_"
+_LONGEST_LINE = 2000
+_MOST_CHARACTERS = 256 * 1024
 
 
 class ServiceState(StrEnum):
@@ -71,7 +74,7 @@ _NUMBERS: dict[ServiceState, pb.ServiceState.ValueType] = {
 
 
 def to_proto(status: ServiceStatus) -> pb.ServiceStatus:
-    """Give a status as a message."""
+    """Give a status as a message; lines are cut, and secrets that are known are hidden in them."""
     return pb.ServiceStatus(
         state=_NUMBERS[status.state],
         running=status.running,
@@ -82,9 +85,22 @@ def to_proto(status: ServiceStatus) -> pb.ServiceStatus:
         message=status.message,
         exit_code=status.exit_code,
         out_of_memory=status.out_of_memory,
-        log_lines=status.log_lines,
+        log_lines=_cut(status.log_lines),
         managed=status.managed,
     )
+
+
+def _cut(lines: tuple[str, ...]) -> list[str]:
+    """Cut lines so that the answers of several instances fit into one message: the oldest go first."""
+    kept: list[str] = []
+    room = _MOST_CHARACTERS
+    for line in reversed(lines):
+        short = scrub(line)[:_LONGEST_LINE]
+        room -= len(short)
+        if room < 0:
+            break
+        kept.append(short)
+    return kept[::-1]
 
 
 def from_proto(message: pb.ServiceStatus, instances: Iterable[pb.InstanceStatus] = ()) -> ServiceStatus:

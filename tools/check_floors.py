@@ -18,17 +18,19 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("automarket", "asset_store", "services", "gateway", "provider_servers")
 
 # What the modules below a name may import of ours; the longest name that fits decides. A folder may always import
-# itself; each provider and each service is a folder of its own.
+# itself; each provider and each service is a folder of its own, and a provider may import the service of its name.
 FLOORS: dict[str, tuple[str, ...]] = {
     "automarket": ("automarket",),
     "asset_store": ("automarket",),
     "services": ("automarket", "services.runtime"),
+    "services.runtime": ("automarket",),
     "gateway.control": ("automarket", "gateway.relay", "gateway.targets"),
     "gateway.relay": ("automarket.errors", "automarket.lifetime", "automarket.logs", "automarket.sockets"),
     "gateway.targets": ("automarket", "gateway.relay"),
-    "provider_servers": ("automarket", "services", "provider_servers.runtime"),
-    "provider_servers.runtime": ("automarket",),
+    "provider_servers": ("automarket", "services.runtime", "provider_servers.runtime"),
+    "provider_servers.runtime": ("automarket", "services.runtime"),
 }
+_PROVIDERS = "provider_servers"
 CLI_ENTRY = "automarket.__main__"
 # Who does with the standard library and these packages: a worker of the data plane is to stay small.
 LEAN: dict[str, tuple[str, ...]] = {
@@ -72,7 +74,7 @@ def _below(name: str, folder: str) -> bool:
 def _folder(module: str) -> str:
     """Give the folder that a module may always import: its floor, or its own provider's or service's folder."""
     floor = max((name for name in FLOORS if _below(module, name)), key=len, default=module)
-    if floor in ("provider_servers", "services"):
+    if floor in (_PROVIDERS, "services"):
         return ".".join(module.split(".")[:2])
     return floor
 
@@ -82,7 +84,8 @@ def floor_faults(found: dict[str, Path]) -> list[str]:
     faults: list[str] = []
     for module, path in found.items():
         floor = max((name for name in FLOORS if _below(module, name)), key=len, default="")
-        allowed = (_folder(module), *FLOORS.get(floor, ()))
+        own = _folder(module)
+        allowed = (own, *FLOORS.get(floor, ()), *([own.replace(floor, "services")] if floor == _PROVIDERS else []))
         for target in imports(ast.parse(path.read_text(encoding="utf-8"))):
             top = target.split(".")[0]
             if top in OURS and not any(_below(target, name) for name in allowed):

@@ -100,7 +100,8 @@ class DiscoveryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Streams what the mesh has and how it changes: first one `provider` or `model` change for everything there is, then `snapshot_complete`, then changes as they happen.
+        """Streams what the mesh has and how it changes: first one `provider`, `model` or `service` change for everything there is, then `snapshot_complete`, then changes as they
+        happen. Of instances that have no backend to be started there are no `service` changes; of one that is gone its provider's description tells.
 
         Fails as RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW): the caller did not read for too long; watch again.
         """

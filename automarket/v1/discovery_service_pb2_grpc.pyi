@@ -49,7 +49,8 @@ class DiscoveryServiceStub:
     Fails as ModelService does for such a target.
     """
     Watch: _grpc.UnaryStreamMultiCallable[_discovery_service_pb2.WatchRequest, _discovery_service_pb2.WatchResponse]
-    """Streams what the mesh has and how it changes: first one `provider` or `model` change for everything there is, then `snapshot_complete`, then changes as they happen.
+    """Streams what the mesh has and how it changes: first one `provider`, `model` or `service` change for everything there is, then `snapshot_complete`, then changes as they
+    happen. Of instances that have no backend to be started there are no `service` changes; of one that is gone its provider's description tells.
 
     Fails as RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW): the caller did not read for too long; watch again.
     """
@@ -75,7 +76,8 @@ class DiscoveryServiceAsyncStub(DiscoveryServiceStub):
     Fails as ModelService does for such a target.
     """
     Watch: _aio.UnaryStreamMultiCallable[_discovery_service_pb2.WatchRequest, _discovery_service_pb2.WatchResponse]  # type: ignore[assignment]
-    """Streams what the mesh has and how it changes: first one `provider` or `model` change for everything there is, then `snapshot_complete`, then changes as they happen.
+    """Streams what the mesh has and how it changes: first one `provider`, `model` or `service` change for everything there is, then `snapshot_complete`, then changes as they
+    happen. Of instances that have no backend to be started there are no `service` changes; of one that is gone its provider's description tells.
 
     Fails as RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW): the caller did not read for too long; watch again.
     """
@@ -128,7 +130,8 @@ class DiscoveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _discovery_service_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_discovery_service_pb2.WatchResponse], _abc.AsyncIterator[_discovery_service_pb2.WatchResponse]]:
-        """Streams what the mesh has and how it changes: first one `provider` or `model` change for everything there is, then `snapshot_complete`, then changes as they happen.
+        """Streams what the mesh has and how it changes: first one `provider`, `model` or `service` change for everything there is, then `snapshot_complete`, then changes as they
+        happen. Of instances that have no backend to be started there are no `service` changes; of one that is gone its provider's description tells.
 
         Fails as RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW): the caller did not read for too long; watch again.
         """

@@ -32,6 +32,7 @@ class MediaProviderServiceStub(object):
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     def __init__(self, channel):
@@ -84,6 +85,7 @@ class MediaProviderServiceServicer(object):
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     def GetProvider(self, request, context):
@@ -113,7 +115,7 @@ class MediaProviderServiceServicer(object):
         """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
         Fails as:
-        UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        UNAVAILABLE (SERVICE_START_FAILED): the last state says why; the error has the exit code, whether memory ran out, and the last lines that the backend wrote.
         FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
         something; the hint says what to do.
         """
@@ -197,6 +199,7 @@ class MediaProviderService(object):
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     @staticmethod

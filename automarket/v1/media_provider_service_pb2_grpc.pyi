@@ -33,6 +33,7 @@ class MediaProviderServiceStub:
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     @_typing.overload
@@ -52,7 +53,7 @@ class MediaProviderServiceStub:
     """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
     Fails as:
-    UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    UNAVAILABLE (SERVICE_START_FAILED): the last state says why; the error has the exit code, whether memory ran out, and the last lines that the backend wrote.
     FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
     something; the hint says what to do.
     """
@@ -74,6 +75,7 @@ class MediaProviderServiceAsyncStub(MediaProviderServiceStub):
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -90,7 +92,7 @@ class MediaProviderServiceAsyncStub(MediaProviderServiceStub):
     """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
     Fails as:
-    UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+    UNAVAILABLE (SERVICE_START_FAILED): the last state says why; the error has the exit code, whether memory ran out, and the last lines that the backend wrote.
     FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
     something; the hint says what to do.
     """
@@ -111,6 +113,7 @@ class MediaProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     Every RPC may also fail as:
     NOT_FOUND (PROVIDER_UNKNOWN): no provider has that id or alias, or no instance that id.
     UNAVAILABLE (PROVIDER_UNAVAILABLE): known, but no instance runs; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): known, but it cannot run here; Help says what mends it.
     """
 
     @_abc_1.abstractmethod
@@ -149,7 +152,7 @@ class MediaProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts the provider's backend and streams its states until it is ready. Succeeds at once where nothing has to be started.
 
         Fails as:
-        UNAVAILABLE (SERVICE_START_FAILED): the last state says why.
+        UNAVAILABLE (SERVICE_START_FAILED): the last state says why; the error has the exit code, whether memory ran out, and the last lines that the backend wrote.
         FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the machine lacks
         something; the hint says what to do.
         """

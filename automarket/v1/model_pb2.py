@@ -28,15 +28,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61utomarket/v1/model.proto\x12\rautomarket.v1\x1a\x1e\x61utomarket/v1/capability.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x8b\x02\n\x06Target\x12-\n\ncapability\x18\x01 \x01(\x0e\x32\x19.automarket.v1.Capability\x12\x17\n\x0f\x63\x61pability_name\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x13\n\x0binstance_id\x18\x05 \x01(\t\x12(\n\x0binput_roles\x18\x06 \x03(\x0e\x32\x13.automarket.v1.Role\x12(\n\x0boutput_role\x18\x07 \x01(\x0e\x32\x13.automarket.v1.Role\x12/\n\x0bpreferences\x18\x08 \x01(\x0b\x32\x1a.automarket.v1.Preferences\"M\n\x0bPreferences\x12\x12\n\nlocal_only\x18\x01 \x01(\x08\x12*\n\tfallbacks\x18\x02 \x03(\x0b\x32\x17.automarket.v1.Fallback\"+\n\x08\x46\x61llback\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\"?\n\x0c\x41vailability\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\"\xcb\x02\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12)\n\x04kind\x18\x06 \x01(\x0e\x32\x1b.automarket.v1.ProviderKind\x12\x31\n\x0c\x61vailability\x18\x07 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12\x32\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0b\x32\x1c.automarket.v1.CapabilityRef\x12\x30\n\x0fsettings_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\tinstances\x18\n \x03(\x0b\x32\x17.automarket.v1.Instance\"{\n\x08Instance\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63tive_calls\x18\x02 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x03 \x01(\x05\x12\x1c\n\x14max_concurrent_calls\x18\x04 \x01(\x05\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\"L\n\rCapabilityRef\x12-\n\ncapability\x18\x01 \x01(\x0e\x32\x19.automarket.v1.Capability\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8d\x04\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61nonical_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x13\n\x0bprovider_id\x18\x07 \x01(\t\x12\x32\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0b\x32\x1c.automarket.v1.CapabilityRef\x12(\n\x06inputs\x18\t \x03(\x0b\x32\x18.automarket.v1.InputSlot\x12*\n\x07outputs\x18\n \x03(\x0b\x32\x19.automarket.v1.OutputType\x12/\n\x0eoptions_schema\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\x07pricing\x18\x0c \x01(\x0b\x32\x16.automarket.v1.Pricing\x12*\n\x06limits\x18\r \x01(\x0b\x32\x1a.automarket.v1.ModelLimits\x12\x13\n\x0breplay_safe\x18\x0e \x01(\x08\x12\x1a\n\x12interleaved_inputs\x18\x0f \x01(\x08\x12\x31\n\x0c\x61vailability\x18\x10 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12\x14\n\x0c\x64\x65\x64uplicates\x18\x11 \x01(\x08\"\x9a\x02\n\tInputSlot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04role\x18\x02 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x10\n\x08optional\x18\x03 \x01(\x08\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x13\n\x0bmedia_types\x18\x05 \x03(\t\x12+\n\x05\x61udio\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.AudioFormatH\x00\x12+\n\x05image\x18\x07 \x01(\x0b\x32\x1a.automarket.v1.ImageFormatH\x00\x12*\n\x06limits\x18\x08 \x01(\x0b\x32\x1a.automarket.v1.InputLimits\x12\x13\n\x0b\x64\x65scription\x18\t \x01(\tB\x08\n\x06\x66ormat\"\xad\x01\n\x0bInputLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12/\n\x0cmax_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmin_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0emax_characters\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\"d\n\nOutputType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04role\x18\x02 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x13\n\x0bmedia_types\x18\x03 \x03(\t\x12\x10\n\x08streamed\x18\x04 \x01(\x08\"R\n\x07Pricing\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x12\n\ninput_cost\x18\x02 \x01(\x01\x12\x13\n\x0boutput_cost\x18\x03 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\"{\n\x0bModelLimits\x12\x34\n\x11max_call_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_concurrent_calls\x18\x02 \x01(\x05\x12\x18\n\x10max_queued_calls\x18\x03 \x01(\x05*`\n\x0cProviderKind\x12\x1d\n\x19PROVIDER_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PROVIDER_KIND_LOCAL\x10\x01\x12\x18\n\x14PROVIDER_KIND_REMOTE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61utomarket/v1/model.proto\x12\rautomarket.v1\x1a\x1e\x61utomarket/v1/capability.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x8b\x02\n\x06Target\x12-\n\ncapability\x18\x01 \x01(\x0e\x32\x19.automarket.v1.Capability\x12\x17\n\x0f\x63\x61pability_name\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x13\n\x0binstance_id\x18\x05 \x01(\t\x12(\n\x0binput_roles\x18\x06 \x03(\x0e\x32\x13.automarket.v1.Role\x12(\n\x0boutput_role\x18\x07 \x01(\x0e\x32\x13.automarket.v1.Role\x12/\n\x0bpreferences\x18\x08 \x01(\x0b\x32\x1a.automarket.v1.Preferences\"M\n\x0bPreferences\x12\x12\n\nlocal_only\x18\x01 \x01(\x08\x12*\n\tfallbacks\x18\x02 \x03(\x0b\x32\x17.automarket.v1.Fallback\"+\n\x08\x46\x61llback\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\"U\n\x0c\x41vailability\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x04 \x01(\t\"\xcb\x02\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12)\n\x04kind\x18\x06 \x01(\x0e\x32\x1b.automarket.v1.ProviderKind\x12\x31\n\x0c\x61vailability\x18\x07 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12\x32\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0b\x32\x1c.automarket.v1.CapabilityRef\x12\x30\n\x0fsettings_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\tinstances\x18\n \x03(\x0b\x32\x17.automarket.v1.Instance\"{\n\x08Instance\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63tive_calls\x18\x02 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x03 \x01(\x05\x12\x1c\n\x14max_concurrent_calls\x18\x04 \x01(\x05\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\"L\n\rCapabilityRef\x12-\n\ncapability\x18\x01 \x01(\x0e\x32\x19.automarket.v1.Capability\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8d\x04\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61nonical_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x13\n\x0bprovider_id\x18\x07 \x01(\t\x12\x32\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0b\x32\x1c.automarket.v1.CapabilityRef\x12(\n\x06inputs\x18\t \x03(\x0b\x32\x18.automarket.v1.InputSlot\x12*\n\x07outputs\x18\n \x03(\x0b\x32\x19.automarket.v1.OutputType\x12/\n\x0eoptions_schema\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\x07pricing\x18\x0c \x01(\x0b\x32\x16.automarket.v1.Pricing\x12*\n\x06limits\x18\r \x01(\x0b\x32\x1a.automarket.v1.ModelLimits\x12\x13\n\x0breplay_safe\x18\x0e \x01(\x08\x12\x1a\n\x12interleaved_inputs\x18\x0f \x01(\x08\x12\x31\n\x0c\x61vailability\x18\x10 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12\x14\n\x0c\x64\x65\x64uplicates\x18\x11 \x01(\x08\"\x9a\x02\n\tInputSlot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04role\x18\x02 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x10\n\x08optional\x18\x03 \x01(\x08\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x13\n\x0bmedia_types\x18\x05 \x03(\t\x12+\n\x05\x61udio\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.AudioFormatH\x00\x12+\n\x05image\x18\x07 \x01(\x0b\x32\x1a.automarket.v1.ImageFormatH\x00\x12*\n\x06limits\x18\x08 \x01(\x0b\x32\x1a.automarket.v1.InputLimits\x12\x13\n\x0b\x64\x65scription\x18\t \x01(\tB\x08\n\x06\x66ormat\"\xad\x01\n\x0bInputLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12/\n\x0cmax_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmin_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0emax_characters\x18\x04 \x01(\x05\x12\x11\n\tmax_count\x18\x05 \x01(\x05\"d\n\nOutputType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x04role\x18\x02 \x01(\x0e\x32\x13.automarket.v1.Role\x12\x13\n\x0bmedia_types\x18\x03 \x03(\t\x12\x10\n\x08streamed\x18\x04 \x01(\x08\"R\n\x07Pricing\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x12\n\ninput_cost\x18\x02 \x01(\x01\x12\x13\n\x0boutput_cost\x18\x03 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\"{\n\x0bModelLimits\x12\x34\n\x11max_call_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_concurrent_calls\x18\x02 \x01(\x05\x12\x18\n\x10max_queued_calls\x18\x03 \x01(\x05*`\n\x0cProviderKind\x12\x1d\n\x19PROVIDER_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PROVIDER_KIND_LOCAL\x10\x01\x12\x18\n\x14PROVIDER_KIND_REMOTE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROVIDERKIND']._serialized_start=2461
-  _globals['_PROVIDERKIND']._serialized_end=2557
+  _globals['_PROVIDERKIND']._serialized_start=2483
+  _globals['_PROVIDERKIND']._serialized_end=2579
   _globals['_TARGET']._serialized_start=166
   _globals['_TARGET']._serialized_end=433
   _globals['_PREFERENCES']._serialized_start=435
@@ -44,23 +44,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FALLBACK']._serialized_start=514
   _globals['_FALLBACK']._serialized_end=557
   _globals['_AVAILABILITY']._serialized_start=559
-  _globals['_AVAILABILITY']._serialized_end=622
-  _globals['_PROVIDER']._serialized_start=625
-  _globals['_PROVIDER']._serialized_end=956
-  _globals['_INSTANCE']._serialized_start=958
-  _globals['_INSTANCE']._serialized_end=1081
-  _globals['_CAPABILITYREF']._serialized_start=1083
-  _globals['_CAPABILITYREF']._serialized_end=1159
-  _globals['_MODEL']._serialized_start=1162
-  _globals['_MODEL']._serialized_end=1687
-  _globals['_INPUTSLOT']._serialized_start=1690
-  _globals['_INPUTSLOT']._serialized_end=1972
-  _globals['_INPUTLIMITS']._serialized_start=1975
-  _globals['_INPUTLIMITS']._serialized_end=2148
-  _globals['_OUTPUTTYPE']._serialized_start=2150
-  _globals['_OUTPUTTYPE']._serialized_end=2250
-  _globals['_PRICING']._serialized_start=2252
-  _globals['_PRICING']._serialized_end=2334
-  _globals['_MODELLIMITS']._serialized_start=2336
-  _globals['_MODELLIMITS']._serialized_end=2459
+  _globals['_AVAILABILITY']._serialized_end=644
+  _globals['_PROVIDER']._serialized_start=647
+  _globals['_PROVIDER']._serialized_end=978
+  _globals['_INSTANCE']._serialized_start=980
+  _globals['_INSTANCE']._serialized_end=1103
+  _globals['_CAPABILITYREF']._serialized_start=1105
+  _globals['_CAPABILITYREF']._serialized_end=1181
+  _globals['_MODEL']._serialized_start=1184
+  _globals['_MODEL']._serialized_end=1709
+  _globals['_INPUTSLOT']._serialized_start=1712
+  _globals['_INPUTSLOT']._serialized_end=1994
+  _globals['_INPUTLIMITS']._serialized_start=1997
+  _globals['_INPUTLIMITS']._serialized_end=2170
+  _globals['_OUTPUTTYPE']._serialized_start=2172
+  _globals['_OUTPUTTYPE']._serialized_end=2272
+  _globals['_PRICING']._serialized_start=2274
+  _globals['_PRICING']._serialized_end=2356
+  _globals['_MODELLIMITS']._serialized_start=2358
+  _globals['_MODELLIMITS']._serialized_end=2481
 # @@protoc_insertion_point(module_scope)

@@ -175,22 +175,28 @@ class Availability(_message.Message):
     AVAILABLE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
     available: _builtins.bool
     """True when a call can be made."""
     reason: _builtins.str
     """Why not, in one sentence, e.g. "pocketsphinx is not installed". Empty when available."""
     hint: _builtins.str
     """What mends it, as something to do: "pip install 'automarket[pocketsphinx]'". Empty when available."""
+    error_reason: _builtins.str
+    """Reason of the error that a call gets which asks for it all the same, e.g. "DOCKER_MISSING"; empty is PROVIDER_UNUSABLE. A provider sets it; one that is merely
+    not running leaves it empty.
+    """
     def __init__(
         self,
         *,
         available: _builtins.bool = ...,
         reason: _builtins.str = ...,
         hint: _builtins.str = ...,
+        error_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "hint", b"hint", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "error_reason", b"error_reason", "hint", b"hint", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

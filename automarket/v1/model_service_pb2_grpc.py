@@ -31,6 +31,7 @@ class ModelServiceStub(object):
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 
@@ -63,6 +64,7 @@ class ModelServiceServicer(object):
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 
@@ -88,6 +90,9 @@ class ModelServiceServicer(object):
         DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
         RESOURCE_EXHAUSTED (PROVIDER_BUSY): the queue is full; RetryInfo says when to try again.
         FAILED_PRECONDITION (ENGINE_MISSING, PROVIDER_NOT_CONFIGURED): something has to be installed or configured first; Help says what.
+        FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the backend cannot be started before
+        something is done; Help says what.
+        UNAVAILABLE (SERVICE_START_FAILED, BACKEND_FAILED): the backend could not be started, or ended during the call; the error has its exit code and its last lines.
         DEADLINE_EXCEEDED, CANCELLED: the work was stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -135,6 +140,7 @@ class ModelService(object):
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 

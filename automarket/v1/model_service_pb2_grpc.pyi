@@ -32,6 +32,7 @@ class ModelServiceStub:
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 
@@ -56,6 +57,9 @@ class ModelServiceStub:
     DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
     RESOURCE_EXHAUSTED (PROVIDER_BUSY): the queue is full; RetryInfo says when to try again.
     FAILED_PRECONDITION (ENGINE_MISSING, PROVIDER_NOT_CONFIGURED): something has to be installed or configured first; Help says what.
+    FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the backend cannot be started before
+    something is done; Help says what.
+    UNAVAILABLE (SERVICE_START_FAILED, BACKEND_FAILED): the backend could not be started, or ended during the call; the error has its exit code and its last lines.
     DEADLINE_EXCEEDED, CANCELLED: the work was stopped.
     """
     Generate: _grpc.UnaryStreamMultiCallable[_model_service_pb2.GenerateRequest, _model_service_pb2.GenerateResponse]
@@ -71,6 +75,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 
@@ -92,6 +97,9 @@ class ModelServiceAsyncStub(ModelServiceStub):
     DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
     RESOURCE_EXHAUSTED (PROVIDER_BUSY): the queue is full; RetryInfo says when to try again.
     FAILED_PRECONDITION (ENGINE_MISSING, PROVIDER_NOT_CONFIGURED): something has to be installed or configured first; Help says what.
+    FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the backend cannot be started before
+    something is done; Help says what.
+    UNAVAILABLE (SERVICE_START_FAILED, BACKEND_FAILED): the backend could not be started, or ended during the call; the error has its exit code and its last lines.
     DEADLINE_EXCEEDED, CANCELLED: the work was stopped.
     """
     Generate: _aio.UnaryStreamMultiCallable[_model_service_pb2.GenerateRequest, _model_service_pb2.GenerateResponse]  # type: ignore[assignment]
@@ -106,6 +114,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     Every RPC may also fail as:
     NOT_FOUND (CAPABILITY_UNKNOWN, MODEL_UNKNOWN, PROVIDER_UNKNOWN): nobody in the mesh has it; look at DiscoveryService.
     UNAVAILABLE (PROVIDER_UNAVAILABLE, PROVIDER_LOST): known, but not there now; RetryInfo says when to try again.
+    FAILED_PRECONDITION (PROVIDER_UNUSABLE, or the reason that the provider gives, such as DOCKER_MISSING): all that have it cannot run here; Help says what mends it.
     INVALID_ARGUMENT (TARGET_MISMATCH, TARGET_MISSING): metadata and message disagree, or nothing was asked for.
     """
 
@@ -137,6 +146,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
         RESOURCE_EXHAUSTED (PROVIDER_BUSY): the queue is full; RetryInfo says when to try again.
         FAILED_PRECONDITION (ENGINE_MISSING, PROVIDER_NOT_CONFIGURED): something has to be installed or configured first; Help says what.
+        FAILED_PRECONDITION (DOCKER_MISSING, DOCKER_DENIED, DOCKER_STOPPED, COMPOSE_MISSING, GPU_MISSING, PORT_TAKEN, IMAGE_UNKNOWN): the backend cannot be started before
+        something is done; Help says what.
+        UNAVAILABLE (SERVICE_START_FAILED, BACKEND_FAILED): the backend could not be started, or ended during the call; the error has its exit code and its last lines.
         DEADLINE_EXCEEDED, CANCELLED: the work was stopped.
         """
 

@@ -240,7 +240,7 @@ class TransformEvent(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___Progress:
-        """The work goes on; at least every 15 seconds while nothing else is sent."""
+        """The work goes on: at least every 15 seconds while nothing else is sent, every second while it waits for a place or a backend."""
 
     @_builtins.property
     def output_started(self) -> Global___OutputStarted:
@@ -346,7 +346,7 @@ class Progress(_message.Message):
     FRACTION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     phase: _builtins.str
-    """What is being done: "queued", "pulling", "loading", "casting", "running"."""
+    """What is being done: "queued", "casting", "running"; while a backend is being started "pulling", "starting" or "loading"."""
     fraction: _builtins.float
     """0 to 1; not set when unknown."""
     message: _builtins.str
@@ -697,7 +697,7 @@ class StageTiming(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """"queued", "casting", "loading", "running", "storing"."""
+    """"queued", "casting", "starting" (the wait for a backend), "loading", "running", "storing"."""
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:
         """How long."""

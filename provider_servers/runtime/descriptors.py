@@ -11,12 +11,14 @@ from provider_servers.runtime.describe import Kind
 from provider_servers.runtime.options import object_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provider_servers.runtime.describe import Availability, Model, Output, Provider, Slot
 
 _KINDS = {Kind.LOCAL: model_pb2.PROVIDER_KIND_LOCAL, Kind.REMOTE: model_pb2.PROVIDER_KIND_REMOTE}
 
 
-def provider_to_proto(provider: Provider) -> model_pb2.Provider:
+def provider_to_proto(provider: Provider, availability: Availability) -> model_pb2.Provider:
     """Give a provider's description as a message."""
     names = dict.fromkeys(name for model in provider.models() for name in model.capabilities)
     message = model_pb2.Provider(
@@ -26,12 +28,17 @@ def provider_to_proto(provider: Provider) -> model_pb2.Provider:
         description=provider.description,
         version=provider.version,
         kind=_KINDS[provider.kind],
-        availability=_availability(type(provider).availability()),
+        availability=_availability(availability),
         capabilities=[_capability(name) for name in names],
     )
     if provider.settings_schema:
         message.settings_schema.update(object_schema(provider.settings_schema))
     return message
+
+
+def models_to_proto(provider: Provider) -> Sequence[model_pb2.Model]:
+    """Give the descriptions of all models of a provider as messages."""
+    return [model_to_proto(model, provider) for model in provider.models()]
 
 
 def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
@@ -68,7 +75,12 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
 
 
 def _availability(availability: Availability) -> model_pb2.Availability:
-    return model_pb2.Availability(available=availability.available, reason=availability.reason, hint=availability.hint)
+    return model_pb2.Availability(
+        available=availability.available,
+        reason=availability.reason,
+        hint=availability.hint,
+        error_reason=availability.error_reason,
+    )
 
 
 def _capability(name: str) -> model_pb2.CapabilityRef:

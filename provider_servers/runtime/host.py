@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from automarket.service_status import ServiceState
+from provider_servers.runtime.describe import Availability
 from provider_servers.runtime.diagnostics import Diagnostics
 from provider_servers.runtime.places import Places
 from provider_servers.runtime.store import StoreLink
@@ -13,10 +15,12 @@ from provider_servers.runtime.store import StoreLink
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from automarket.service_status import ServiceStatus
     from provider_servers.runtime.describe import Provider
 
 
 SETTLE_SECONDS = 2.0
+_ON_ITS_WAY = (ServiceState.PULLING, ServiceState.STARTING, ServiceState.LOADING)
 
 
 class Host:
@@ -31,6 +35,8 @@ class Host:
     def __init__(self, provider: Provider, instance_id: str, load_changed: Callable[[], None]) -> None:
         self.provider = provider
         self.instance_id = instance_id
+        self.availability = Availability()  # as it was when the server began
+        self.service: ServiceStatus | None = None  # of the backend, where there is one to be started
         self.store = StoreLink()
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)
@@ -38,6 +44,11 @@ class Host:
         self._idle = asyncio.Event()
         self._idle.set()
         self._last_work: set[asyncio.Future[None]] = set()
+
+    def backend_wait(self) -> str:
+        """Say, as the end of a sentence, what a backend does that is on its way; nothing otherwise."""
+        status = self.service
+        return f"; {status.message or status.state}" if status and status.state in _ON_ITS_WAY else ""
 
     def begin_call(self) -> None:
         """Note that a call begins."""

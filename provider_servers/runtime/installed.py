@@ -45,6 +45,7 @@ def _describe(name: str) -> dict[str, Any]:
     try:
         provider = _load(name)
         availability = provider.availability()
+        models = [] if availability.available else _models(provider)
     except Exception as error:  # noqa: BLE001 - somebody else's code; whatever it raises is shown, not passed on
         fault = f"{type(error).__name__}: {error}"
         broken = Availability(available=False, reason=f"its code does not load ({fault})", hint="reinstall it")
@@ -58,9 +59,28 @@ def _describe(name: str) -> dict[str, Any]:
         "description": provider.description,
         "version": provider.version,
         "kind": str(provider.kind),
+        "models": models,
     }
     return facts | _availability(availability)
 
 
+def _models(cls: type[Provider]) -> list[dict[str, Any]]:
+    """Describe the models of a provider that cannot run here, so that whoever asks for one learns what mends it."""
+    from google.protobuf import json_format
+
+    from provider_servers.runtime.descriptors import models_to_proto
+
+    try:
+        provider = cls()
+        return [json_format.MessageToDict(one, preserving_proto_field_name=True) for one in models_to_proto(provider)]
+    except Exception:  # noqa: BLE001 - it may need what is missing
+        return []
+
+
 def _availability(availability: Availability) -> dict[str, Any]:
-    return {"available": availability.available, "reason": availability.reason, "hint": availability.hint}
+    return {
+        "available": availability.available,
+        "reason": availability.reason,
+        "hint": availability.hint,
+        "error_reason": availability.error_reason,
+    }

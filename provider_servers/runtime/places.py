@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from automarket.rpc import metrics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-LOOK_SECONDS = 0.5  # how often a call that waits looks how far the line has moved
+LOOK_SECONDS = 0.3  # how often a call that waits looks how far the line has moved
+TELL_SECONDS = 0.8  # how long after it was told so it is told again that it has not
 
 
 class Places:
@@ -41,7 +43,7 @@ class Places:
 
     @asynccontextmanager
     async def place(self, report: Callable[[int], None]) -> AsyncGenerator[None]:
-        """Hold a place; `report(ahead)` is called with how many calls are ahead whenever that changes.
+        """Hold a place; `report(ahead)` is called with how many calls are ahead, at least once a second.
 
         Raises:
             ProviderBusy: the line is full.
@@ -69,11 +71,12 @@ class Places:
         metrics.queue.add(1, {"provider": self._name})
         self._line.append(turn)
         self._changed()
-        told = -1
+        told, told_at = -1, 0.0
         try:
             while not turn.done():
-                if (ahead := self._line.index(turn)) != told:
-                    told = ahead
+                ahead, now = self._line.index(turn), time.monotonic()
+                if ahead != told or now - told_at >= TELL_SECONDS:
+                    told, told_at = ahead, now
                     report(ahead)
                 await asyncio.wait({turn}, timeout=LOOK_SECONDS)
         except asyncio.CancelledError:

@@ -12,13 +12,15 @@ from automarket.secrets import hide, is_secret_name
 from automarket.service_status import ServiceState, ServiceStatus, to_proto
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
-from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto
+from provider_servers.runtime.descriptors import models_to_proto, provider_to_proto
 from provider_servers.runtime.options import object_schema, read_struct, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from provider_servers.runtime.host import Host
+
+MAX_LOG_LINES = 1000
 
 
 class ProviderServicer(MediaProviderServiceServicer):
@@ -38,13 +40,12 @@ class ProviderServicer(MediaProviderServiceServicer):
     async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
         """Describe the provider."""
         self._check_name(request.provider_id)
-        return pb.GetProviderResponse(provider=provider_to_proto(self._provider))
+        return pb.GetProviderResponse(provider=provider_to_proto(self._provider, self._host.availability))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models."""
         self._check_name(request.provider_id)
-        models = [model_to_proto(model, self._provider) for model in self._provider.models()]
-        return pb.ListModelsResponse(models=models)
+        return pb.ListModelsResponse(models=models_to_proto(self._provider))
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
         """Check and take settings; their values are never given back."""
@@ -80,8 +81,7 @@ class ProviderServicer(MediaProviderServiceServicer):
             async for status in states:
                 yield pb.StartServiceResponse(instance_id=self._host.instance_id, status=to_proto(status))
         if status.state == ServiceState.FAILED:
-            message = status.error or f"the backend of provider {self._provider.id} could not be started"
-            raise ServiceStartFailed(message, hint=status.hint or None, metadata={"provider": self._provider.id})
+            raise _start_failed(self._provider.id, status)
 
     async def StopService(self, request: pb.StopServiceRequest, context: Any) -> pb.StopServiceResponse:
         """Stop the backend."""
@@ -91,7 +91,8 @@ class ProviderServicer(MediaProviderServiceServicer):
     async def GetServiceStatus(self, request: pb.GetServiceStatusRequest, context: Any) -> pb.GetServiceStatusResponse:
         """Say how the backend is."""
         self._check_name(request.provider_id, request.instance_id)
-        status = to_proto(await self._provider.service_status())
+        wanted = min(max(request.log_line_count, 0), MAX_LOG_LINES)
+        status = to_proto(await self._provider.service_status(wanted))
         shown = pb.InstanceStatus(instance_id=self._host.instance_id, status=status)
         return pb.GetServiceStatusResponse(status=status, instances=[shown])
 
@@ -99,3 +100,14 @@ class ProviderServicer(MediaProviderServiceServicer):
         """Give what is known of a recent call."""
         self._check_name(request.provider_id)
         return self._host.diagnostics.answer(request.request_id)
+
+
+def _start_failed(provider_id: str, status: ServiceStatus) -> ServiceStartFailed:
+    """Give the error that a start ends with; it says all that is known of the end of the backend."""
+    facts = {"provider": provider_id}
+    if status.exit_code is not None:
+        facts["exit_code"] = str(status.exit_code)
+    if status.out_of_memory:
+        facts["out_of_memory"] = "true"
+    message = status.error or f"the backend of provider {provider_id} could not be started"
+    return ServiceStartFailed(message, hint=status.hint or None, metadata=facts, log_lines=status.log_lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from automarket.errors import AutoMarketError, Code, InstanceReplaced
 from automarket.rpc.channel import open_channel
 from automarket.rpc.streams import BidiCall
+from automarket.service_status import to_proto
 from automarket.v1 import registry_service_pb2 as pb
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceStub
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     import grpc.aio
+
+    from automarket.service_status import ServiceStatus
 
 log = logging.getLogger("automarket.provider")
 
@@ -32,6 +35,8 @@ class Registration:
         address: of the registry.
         describe: gives the first message, made anew for each attempt.
         load: gives the load as of now.
+        models: gives the models as of now.
+        service: gives how the backend is now; None where there is none to be started.
         confirmed: called with what the registry answers.
     """
 
@@ -39,19 +44,30 @@ class Registration:
         self,
         address: str,
         describe: Callable[[], pb.Registration],
+        *,
         load: Callable[[], pb.InstanceLoad],
+        models: Callable[[], pb.ModelList],
+        service: Callable[[], ServiceStatus | None],
         confirmed: Callable[[pb.RegistrationConfirmed], Awaitable[None]],
     ) -> None:
         self._address = address
         self._describe = describe
         self._load = load
+        self._models = models
+        self._service = service
         self._confirmed = confirmed
         self._changed = asyncio.Event()
+        self._models_are_new = False
         self._draining = False
         self._said_goodbye = asyncio.Event()
 
-    def load_changed(self) -> None:
-        """Send the load soon."""
+    def changed(self) -> None:
+        """Send the load, and how the backend is, soon."""
+        self._changed.set()
+
+    def models_changed(self) -> None:
+        """Send the models soon."""
+        self._models_are_new = True
         self._changed.set()
 
     async def say_goodbye(self) -> None:
@@ -86,6 +102,7 @@ class Registration:
 
     async def _register(self, channel: grpc.aio.Channel) -> float | None:
         """Keep one stream open; gives the first delay when it had been confirmed."""
+        self._models_are_new = False
         first = pb.RegisterRequest(registration=self._describe())
         again: float | None = None
         call = BidiCall[pb.RegisterRequest, pb.RegisterResponse](
@@ -105,11 +122,18 @@ class Registration:
         return again
 
     async def _updates(self) -> AsyncGenerator[pb.RegisterRequest]:
-        self._changed.set()  # a registry that comes back knows neither the load nor that this server is leaving
+        self._changed.set()  # a registry that comes back knows nothing but the registration
+        told: ServiceStatus | None = None
         while True:
             await self._changed.wait()
             self._changed.clear()
             update = pb.RegistrationUpdate(load=self._load(), draining=self._draining)
+            if self._models_are_new:
+                self._models_are_new = False
+                update.models.CopyFrom(self._models())
+            if (service := self._service()) is not None and service != told:
+                told = service
+                update.service.CopyFrom(to_proto(service))
             yield pb.RegisterRequest(update=update)
             if self._draining:
                 self._said_goodbye.set()

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.host import Host
 
 SILENCE_SECONDS = 15.0
+BACKEND_PHASES = ("pulling", "starting", "loading")
 LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
 WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
@@ -196,9 +197,7 @@ class Run:
         self._phase = "running"
         begin = time.monotonic()
         with span("transform", provider=self._host.provider.id, model=self._model.id):
-            async with aclosing(self._author()) as events:
-                async for event in events:
-                    await self._handle(event)
+            begin = await self._transform(begin)
         if not self._outputs:
             raise BackendFailed(
                 f"model {self._model.id} came to its end and gave no output", metadata={"phase": "running"}
@@ -206,6 +205,20 @@ class Run:
         if self._text is not None:
             await self._text.finish(self._host.store if self._preparer.keep else None, self._lineage())
         self._mark("running", begin)
+
+    async def _transform(self, begin: float) -> float:
+        """Run the author's code; give when its work began, which is later where it had to wait for its backend."""
+        ready = begin
+        waits = True
+        async with aclosing(self._author()) as events:
+            async for event in events:
+                waits = waits and isinstance(event, Progress) and event.phase in BACKEND_PHASES
+                if waits:
+                    ready = time.monotonic()
+                await self._handle(event)
+        if ready > begin:
+            self._stages.append(("starting", ready - begin))
+        return ready
 
     def _author(self) -> AsyncGenerator[Event]:
         generator: Any = self._host.provider.transform(self._call)
@@ -240,7 +253,7 @@ class Run:
 
     def _report_line(self, ahead: int) -> None:
         with contextlib.suppress(asyncio.QueueFull):
-            message = f"queued, {ahead} ahead"
+            message = f"queued, {ahead} ahead{self._host.backend_wait()}"
             self._events.put_nowait(transform_pb2.Progress(phase="queued", message=message))
 
     def _mark(self, stage: str, begin: float) -> None:
@@ -272,7 +285,7 @@ _FIELDS: dict[type, str] = {
 
 def _waits(payload: Any) -> bool:
     """Tell whether an event only says that the work has not begun."""
-    return isinstance(payload, transform_pb2.Progress) and payload.phase in ("queued", "casting")
+    return isinstance(payload, transform_pb2.Progress) and payload.phase in ("queued", "casting", *BACKEND_PHASES)
 
 
 def _text_name(model: Model) -> str:

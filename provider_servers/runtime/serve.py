@@ -14,11 +14,12 @@ from automarket.rpc.server import RpcServer
 from automarket.v1 import endpoint_pb2, registry_service_pb2
 from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
 from automarket.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
-from provider_servers.runtime.descriptors import model_to_proto, provider_to_proto
+from provider_servers.runtime.descriptors import models_to_proto, provider_to_proto
 from provider_servers.runtime.host import Host
 from provider_servers.runtime.model_service import ModelServicer
 from provider_servers.runtime.provider_service import ProviderServicer
 from provider_servers.runtime.registration import Registration
+from provider_servers.runtime.watching import follow_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +46,23 @@ class ProviderServer:
         self._generation = int(time.time() * 1000)
         self._addresses: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._host = Host(provider, instance_id or f"{provider.id}-{uuid.uuid4().hex[:8]}", self._load_changed)
+        self._host = Host(provider, instance_id or f"{provider.id}-{uuid.uuid4().hex[:8]}", self._tell_change)
         self._server = RpcServer(listen, SERVICES, allow_network=allow_network)
         add_ModelServiceServicer_to_server(ModelServicer(self._host), self._server.grpc)
         add_MediaProviderServiceServicer_to_server(ProviderServicer(self._host), self._server.grpc)
         self._registrations = [
-            Registration(address, self.describe, self._load, self._confirmed) for address in registries
+            Registration(
+                address,
+                self.describe,
+                load=self._load,
+                models=self._models,
+                service=lambda: self._host.service,
+                confirmed=self._confirmed,
+            )
+            for address in registries
         ]
+        self._watch: asyncio.Task[None] | None = None
+        provider.when_models_change(self._tell_models)
 
     @property
     def active_calls(self) -> int:
@@ -60,8 +71,10 @@ class ProviderServer:
 
     async def start(self) -> list[str]:
         """Open the provider, serve and register; give the addresses."""
+        self._host.availability = await asyncio.to_thread(type(self._provider).availability)
         await self._provider.open()
         self._addresses = await self._server.start()
+        self._watch = asyncio.create_task(follow_service(self._host, self._tell_change))
         self._tasks = [asyncio.create_task(one.run()) for one in self._registrations]
         return self._addresses
 
@@ -81,15 +94,23 @@ class ProviderServer:
         await asyncio.gather(*(one.say_goodbye() for one in joined))
         await self._server.drain(grace)
         await self._host.settle()
-        for task in self._tasks:
+        running = [*self._tasks, *([self._watch] if self._watch else [])]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await self._host.store.close()
         await self._provider.close()
 
-    def _load_changed(self) -> None:
+    def _tell_change(self) -> None:
         for registration in self._registrations:
-            registration.load_changed()
+            registration.changed()
+
+    def _tell_models(self) -> None:
+        for registration in self._registrations:
+            registration.models_changed()
+
+    def _models(self) -> registry_service_pb2.ModelList:
+        return registry_service_pb2.ModelList(models=models_to_proto(self._provider))
 
     def _load(self) -> registry_service_pb2.InstanceLoad:
         places = self._host.places
@@ -105,8 +126,8 @@ class ProviderServer:
             instance_id=self._host.instance_id,
             generation=self._generation,
             endpoints=[_endpoint(address) for address in self._addresses],
-            provider=provider_to_proto(self._provider),
-            models=[model_to_proto(model, self._provider) for model in self._provider.models()],
+            provider=provider_to_proto(self._provider, self._host.availability),
+            models=models_to_proto(self._provider),
             max_concurrent_calls=self._provider.max_concurrent_calls,
         )
 
