@@ -35,9 +35,16 @@ def test_an_import_that_leaves_its_floor_is_named(tmp_path):
         tmp_path, "gateway/relay/good.py", "import asyncio\nimport hpack\nfrom automarket.errors import ModelUnknown\n"
     )
     write(tmp_path, "provider_servers/one/bad.py", "import provider_servers.two\n")
+    write(
+        tmp_path, "provider_servers/one/good.py", "from services.one import ONE\nfrom services.runtime import Service\n"
+    )
+    write(tmp_path, "provider_servers/one/odd.py", "from services.two import TWO\n")
+    write(tmp_path, "services/one/odd.py", "from services.two import TWO\n")
+    write(tmp_path, "services/runtime/odd.py", "from services.two import TWO\n")
     write(tmp_path, "asset_store/bad.py", "from automarket.cli import main\n")
     faults = "\n".join(floor_faults(modules(tmp_path)))
-    for name in ("automarket.bad", "gateway.relay.bad", "provider_servers.one.bad", "asset_store.bad"):
+    bad = ("automarket.bad", "gateway.relay.bad", "provider_servers.one.bad", "asset_store.bad")
+    for name in (*bad, "provider_servers.one.odd", "services.one.odd", "services.runtime.odd"):
         assert name in faults
     assert "gateway.relay.bad imports grpc: it may import only the standard library and hpack, uvloop" in faults
     assert "good" not in faults
