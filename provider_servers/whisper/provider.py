@@ -25,12 +25,12 @@ from provider_servers.runtime import (
     waiting,
 )
 from provider_servers.runtime.subtitles import FORMS
+from provider_servers.runtime.turns import Turns
 from provider_servers.whisper import options
 from provider_servers.whisper.client import is_ready, make_http
 from provider_servers.whisper.recording import windows_of
 from provider_servers.whisper.request import Link, Request
 from provider_servers.whisper.transcription import Transcription
-from provider_servers.whisper.turns import Turns
 from provider_servers.whisper.windows import SAMPLE_RATE
 from services.runtime import OnDemand, make_service
 from services.whisper import SPEC, WhisperSettings

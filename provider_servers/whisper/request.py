@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from provider_servers.whisper.turns import Turns
+    from provider_servers.runtime.turns import Turns
     from provider_servers.whisper.windows import Window
     from services.runtime import Lease, OnDemand
 

@@ -85,6 +85,11 @@ class Turns:
         turn.when_ended(self._turns.remove)
         return turn
 
+    @property
+    def busy(self) -> bool:
+        """Whether the backend has a request, and so may answer nothing else."""
+        return any(turn.is_out for turn in self._turns)
+
     def ahead_of(self, turn: Turn[Any]) -> int:
         """Give how many requests are to be answered before one."""
         return self._turns.index(turn) if turn in self._turns else 0
