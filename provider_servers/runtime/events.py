@@ -59,11 +59,15 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextResult:
-    """What is known of the text output in the end; `text` replaces what segments or deltas would add up to."""
+    """What is known of the text output in the end; `text` replaces what segments or deltas would add up to.
+
+    A text that is not plain says so before its first segment: by a result that has a media type alone.
+    """
 
     text: str | None = None
     language: str = ""
     confidence: float | None = None
+    media_type: str = "text/plain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,14 @@ class TextOutput:
         self._separator = ""
         self._result = TextResult()
 
-    async def _start(self) -> None:
+    async def _start(self, media_type: str) -> None:
         if not self._started:
             self._started = True
-            await self._emit(transform_pb2.OutputStarted(output=self._index, name=self._name, media_type="text/plain"))
+            await self._emit(transform_pb2.OutputStarted(output=self._index, name=self._name, media_type=media_type))
 
     async def add(self, event: Segment | TextDelta | TextResult) -> None:
         """Take an event of the author and pass it on."""
-        await self._start()
+        await self._start(event.media_type if isinstance(event, TextResult) else "text/plain")
         if isinstance(event, TextResult):
             self._result = event
         elif isinstance(event, TextDelta):

@@ -25,25 +25,25 @@ from provider_servers.runtime import (
     waiting,
 )
 from provider_servers.runtime.subtitles import FORMS
-from provider_servers.runtime.turns import Turns
+from provider_servers.runtime.windows import SAMPLE_RATE
 from provider_servers.whisper import options
-from provider_servers.whisper.client import is_ready, make_http
+from provider_servers.whisper.client import is_ready
 from provider_servers.whisper.recording import windows_of
 from provider_servers.whisper.request import Link, Request
 from provider_servers.whisper.transcription import Transcription
-from provider_servers.whisper.windows import SAMPLE_RATE
 from services.runtime import OnDemand, make_service
 from services.whisper import SPEC, WhisperSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from provider_servers.runtime.windows import Window
     from provider_servers.whisper.answers import Language, Transcript
     from provider_servers.whisper.client import Asking
     from provider_servers.whisper.request import Ask
-    from provider_servers.whisper.windows import Window
     from services.runtime import Lease
 
+USUAL_ENGINE, USUAL_MODEL = "faster_whisper", "base"  # as in the backend's Compose file
 LANGUAGE_SECONDS = 30.0  # no more is looked at to find out the language
 
 
@@ -59,9 +59,9 @@ class WhisperProvider(BackedProvider):
 
     def __init__(self, settings: WhisperSettings | None = None, backend: OnDemand | None = None) -> None:
         settings = settings or WhisperSettings()
-        super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=is_ready), settings))
+        super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=self._is_ready), settings))
         self._model = _model(settings)
-        self._link = Link(self._backend, Turns(), make_http())
+        self._link = Link(self._backend)
 
     @classmethod
     def availability(cls) -> Availability:
@@ -74,9 +74,12 @@ class WhisperProvider(BackedProvider):
 
     async def close(self) -> None:
         """Give up requests under way, and stop the backend, where it is the mesh's."""
-        await self._link.turns.close()
-        await self._link.http.aclose()
+        await self._link.close()
         await super().close()
+
+    async def _is_ready(self, url: str) -> bool:
+        """Tell whether the backend takes work; while it has a request of ours it does, though it answers no probe."""
+        return self._link.turns.busy or await is_ready(url)
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
         """Transcribe, or find out the language."""
@@ -132,6 +135,7 @@ def _detecting(window: Window) -> Ask[Language]:
 
 def _model(settings: WhisperSettings) -> Model:
     """Describe the model that the container loads; its options are those that its engine heeds."""
+    engine, model = settings.engine or USUAL_ENGINE, settings.model or USUAL_MODEL
     return Model(
         id="whisper-stt",
         capabilities=("speech-to-text",),
@@ -144,10 +148,10 @@ def _model(settings: WhisperSettings) -> Model:
             ),
         ),
         outputs=(Output("text", Role.TEXT, tuple(FORMS.values())),),
-        options=options.schema(settings.engine),
-        canonical_id=f"openai/whisper-{settings.model}",
-        name=f"Whisper {settings.model}",
-        description=f"OpenAI's Whisper by {settings.engine}, in a Docker container.",
-        version=settings.model,
+        options=options.schema(engine),
+        canonical_id=f"openai/whisper-{model}",
+        name=f"Whisper {model}",
+        description=f"OpenAI's Whisper by {engine}, in a Docker container.",
+        version=model,
         replay_safe=True,
     )

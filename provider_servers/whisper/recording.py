@@ -6,16 +6,13 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from automarket.errors import InputEmpty, MediaInvalid
-from automarket.media.head import with_head
-from automarket.media.wav import samples_of, wav_layout
-from provider_servers.whisper.windows import BYTES_A_SECOND, Cutter, Window
+from automarket.errors import InputEmpty
+from provider_servers.runtime.samples import samples
+from provider_servers.runtime.windows import BYTES_A_SECOND, Cutter, Window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
-
-MAX_HEADER_BYTES = 64 * 1024
 
 
 async def windows_of(wav: AsyncGenerator[bytes], seconds: float, workdir: Path) -> AsyncGenerator[Window]:
@@ -36,7 +33,7 @@ async def windows_of(wav: AsyncGenerator[bytes], seconds: float, workdir: Path) 
 
 
 async def _pieces(wav: AsyncGenerator[bytes], cutter: Cutter) -> AsyncGenerator[Window]:
-    async with aclosing(_samples(wav)) as pieces:
+    async with aclosing(samples(wav)) as pieces:
         async for piece in pieces:
             for window in cutter.add(piece):
                 yield window
@@ -46,24 +43,8 @@ async def _pieces(wav: AsyncGenerator[bytes], cutter: Cutter) -> AsyncGenerator[
 
 async def _whole(wav: AsyncGenerator[bytes], path: Path) -> AsyncGenerator[Window]:
     with path.open("wb") as file:
-        async with aclosing(_samples(wav)) as pieces:
+        async with aclosing(samples(wav)) as pieces:
             async for piece in pieces:
                 await asyncio.to_thread(file.write, piece)
     if size := path.stat().st_size:
         yield Window(0.0, size / BYTES_A_SECOND, path)
-
-
-async def _samples(wav: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Give the samples of a WAV stream in whole frames."""
-    head, layout = b"", None
-    async with aclosing(wav):
-        async for chunk in wav:
-            head += chunk
-            layout = wav_layout(head)
-            if layout is not None or len(head) > MAX_HEADER_BYTES:
-                break
-        if layout is None:
-            raise MediaInvalid("the sound is no whole WAV stream", hint="send it again")
-        async with aclosing(samples_of(with_head(head, wav), layout)) as pieces:
-            async for piece in pieces:
-                yield piece

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from automarket.errors import BackendFailed
 from provider_servers.runtime import Progress, waiting
-from provider_servers.whisper.client import WhisperClient
+from provider_servers.runtime.turns import Turns
+from provider_servers.whisper.client import WhisperClient, make_http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     import httpx
 
-    from provider_servers.runtime.turns import Turns
-    from provider_servers.whisper.windows import Window
+    from provider_servers.runtime.windows import Window
     from services.runtime import Lease, OnDemand
 
 T = TypeVar("T")
@@ -27,13 +26,27 @@ Ask: TypeAlias = "Callable[[WhisperClient, Callable[[], None]], Awaitable[T]]"
 NEWS_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class Link:
     """What all requests of a provider share: the backend, the line before it, and what carries the requests."""
 
-    backend: OnDemand
-    turns: Turns
-    http: httpx.AsyncClient
+    def __init__(self, backend: OnDemand) -> None:
+        self.backend = backend
+        self.turns = Turns()
+        self._http: httpx.AsyncClient | None = None
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """What carries the requests; made when it is first needed."""
+        if self._http is None:
+            self._http = make_http()
+        return self._http
+
+    async def close(self) -> None:
+        """Give up all requests."""
+        await self.turns.close()
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
 
 
 class Request(Generic[T]):
@@ -72,21 +85,19 @@ class Request(Generic[T]):
             BackendFailed: it failed twice; the error names the window.
             ServiceStartFailed, StateError: the backend cannot be started again.
         """
-        try:
-            async with aclosing(self._try()) as news:
-                async for one in news:
-                    yield one
-            return
-        except BackendFailed as error:
-            self._log(f"{self._span} failed and is tried once more: {error.message}")
-            yield Progress("running", message=f"{self._span} failed and is tried once more")
-            await asyncio.sleep(error.retry_after or 0)
-        try:
-            async with aclosing(self._try()) as news:
-                async for one in news:
-                    yield one
-        except BackendFailed as error:
-            raise self._named(error) from error
+        for is_last in (False, True):
+            try:
+                async with aclosing(self._try()) as news:
+                    async for one in news:
+                        yield one
+            except BackendFailed as error:
+                if is_last:
+                    raise self._named(error) from error
+                self._log(f"{self._span} failed and is tried once more: {error.message}")
+                yield Progress("running", message=f"{self._span} failed and is tried once more")
+                await asyncio.sleep(error.retry_after or 0)
+            else:
+                return
 
     async def _try(self) -> AsyncGenerator[Progress]:
         async for status in self._lease.ready():

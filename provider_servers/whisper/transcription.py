@@ -12,9 +12,9 @@ from provider_servers.runtime.subtitles import FORMS, joined, render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from provider_servers.runtime.windows import Window
     from provider_servers.whisper.answers import Heard, Transcript
     from provider_servers.whisper.client import Asking
-    from provider_servers.whisper.windows import Window
 
 SEEK_A_SECOND = 100  # Whisper counts where it reads in hundredths of a second
 
