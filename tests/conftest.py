@@ -9,10 +9,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.docker import clean_containers, docker_engine
 from tests.support.media import MediaShelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["clean_containers", "docker_engine"]
+
+_DOCKER_SECONDS = 600
+"""How long a test with Docker may take: the first one of a machine makes the images, too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests with Docker the time that images take."""
+    for item in items:
+        if item.get_closest_marker("docker") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_DOCKER_SECONDS))
+
+
+@pytest.fixture(autouse=True)
+def _containers(request: pytest.FixtureRequest) -> None:
+    """See that tests with Docker have an engine, and leave nothing behind there."""
+    if request.node.get_closest_marker("docker"):
+        request.getfixturevalue("clean_containers")
 
 
 @pytest.fixture

@@ -21,5 +21,6 @@ lock demo pyproject.toml --extra mesh --extra docker --extra pocketsphinx --grou
 lock test pyproject.toml --extra mesh --extra docker --extra pocketsphinx --extra flite --extra ffmpeg \
   --extra faster-whisper --group build --group dev "$@"
 lock engines pyproject.toml --extra mesh --extra flite --extra ffmpeg "$@"
-lock test-backends --group test-backends "$@"
+# For one Python and Linux: pip would read markers as the Python that runs it, not as the one of the image.
+lock test-backends --no-universal --python-platform linux --group test-backends "$@"
 lock proto --group proto "$@"

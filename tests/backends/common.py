@@ -161,7 +161,7 @@ def serve(app: FastAPI, *, port: int) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=port)
     args = parser.parse_args()
-    _set_faults(json.loads(os.environ.get("TEST_FAULTS", "{}")))
+    _set_faults(json.loads(os.environ.get("TEST_FAULTS") or "{}"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a container's first process ignores it otherwise
     note("start", faults=os.environ.get("TEST_FAULTS", ""))
     if faults.fill:

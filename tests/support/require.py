@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.engine import engine_answers
+
 _COMMANDS = {
-    **{name: name for name in ("ffmpeg", "ffprobe", "flite", "node", "docker", "curl", "nghttp", "h2load")},
+    **{name: name for name in ("ffmpeg", "ffprobe", "flite", "node", "curl", "nghttp", "h2load")},
+    "docker-registry": "docker-registry",
     "envoy": ".cache/bench-envoy/bin/envoy",
 }
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,7 +28,18 @@ def present(part: str) -> bool:
     """Tell whether `part` is on this machine."""
     if part in _MODULES:
         return importlib.util.find_spec(_MODULES[part]) is not None
+    if part == "docker":
+        return engine_answers()
+    if part == "docker-compose":
+        return shutil.which("docker-compose") is not None or _has_compose_plugin()
     return command(part) is not None
+
+
+def _has_compose_plugin() -> bool:
+    try:
+        return subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def command(part: str) -> str | None:
