@@ -107,7 +107,7 @@ class DiscoveryServicer(DiscoveryServiceServicer):
             if not changed.full():
                 changed.put_nowait(provider_id)
 
-        stop = self._registry.listen(note)
+        stops = (self._registry.listen(note), self._registry.listen_to_services(note))
         try:
             view = _View(include_models=request.include_models)
             for entry in self._registry.providers():
@@ -125,7 +125,8 @@ class DiscoveryServicer(DiscoveryServiceServicer):
                 for change in view.changes(provider_id, entry):
                     yield self._change(change)
         finally:
-            stop()
+            for stop in stops:
+                stop()
 
     def _change(self, change: discovery_service_pb2.WatchResponse) -> discovery_service_pb2.WatchResponse:
         change.version = self._registry.version
@@ -139,6 +140,7 @@ class _View:
         self._include_models = include_models
         self._providers: dict[str, bytes] = {}
         self._models: dict[tuple[str, str], bytes] = {}
+        self._services: dict[tuple[str, str], bytes] = {}
 
     def changes(self, provider_id: str, entry: ProviderEntry | None) -> Iterator[discovery_service_pb2.WatchResponse]:
         """Give what a watcher has to be told about one provider; None when it is gone."""
@@ -147,6 +149,9 @@ class _View:
             del self._models[key]
             gone = discovery_service_pb2.ModelKey(provider_id=key[0], model_id=key[1])
             yield discovery_service_pb2.WatchResponse(model_removed=gone)
+        services = {(provider_id, one.instance_id): one for one in entry.services()} if entry else {}
+        for key in [key for key in self._services if key[0] == provider_id and key not in services]:
+            del self._services[key]  # its provider's description tells that the instance is gone
         if entry is None:
             if self._providers.pop(provider_id, None) is not None:
                 yield discovery_service_pb2.WatchResponse(provider_removed=provider_id)
@@ -157,6 +162,9 @@ class _View:
         for key, model in models.items():
             if _differs(self._models, key, model.SerializeToString(deterministic=True)):
                 yield discovery_service_pb2.WatchResponse(model=model)
+        for key, service in services.items():
+            if _differs(self._services, key, service.SerializeToString(deterministic=True)):
+                yield discovery_service_pb2.WatchResponse(service=service)
 
 
 def _differs(told: dict[Any, bytes], key: object, now: bytes) -> bool:

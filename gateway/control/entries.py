@@ -6,8 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from automarket.v1 import endpoint_pb2, model_pb2, registry_service_pb2
+from automarket.v1 import (
+    discovery_service_pb2,
+    endpoint_pb2,
+    media_provider_service_pb2,
+    model_pb2,
+    registry_service_pb2,
+)
 from gateway.control.names import capability_names, capability_reference
+from gateway.relay.table import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,13 +22,32 @@ if TYPE_CHECKING:
     from automarket.errors import AutoMarketError
 
 
+# How far a backend is from taking work. One that is on its way comes before one that nobody has asked for, so that
+# calls do not start several; to be started takes less time than to be fetched.
+_STANDBY = {
+    media_provider_service_pb2.SERVICE_STATE_STARTING: 1,
+    media_provider_service_pb2.SERVICE_STATE_LOADING: 1,
+    media_provider_service_pb2.SERVICE_STATE_CREATED: 2,
+    media_provider_service_pb2.SERVICE_STATE_STOPPING: 2,
+    media_provider_service_pb2.SERVICE_STATE_STOPPED: 2,
+    media_provider_service_pb2.SERVICE_STATE_PULLING: 3,
+    media_provider_service_pb2.SERVICE_STATE_ABSENT: 4,
+    media_provider_service_pb2.SERVICE_STATE_FAILED: FAILED,
+}
+
+
 @dataclass(slots=True)
 class InstanceEntry:
-    """One registered instance."""
+    """One registered instance.
+
+    Attributes:
+        service: how its backend is, as it last said; None when it has none that would have to be started.
+    """
 
     registration: registry_service_pb2.Registration
     load: registry_service_pb2.InstanceLoad = field(default_factory=registry_service_pb2.InstanceLoad)
     draining: bool = False
+    service: media_provider_service_pb2.ServiceStatus | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     reason: AutoMarketError | None = None
 
@@ -34,6 +60,11 @@ class InstanceEntry:
     def instance_id(self) -> str:
         """Identity of the process."""
         return self.registration.instance_id
+
+    @property
+    def standby(self) -> int:
+        """How far its backend is from taking work; 0 takes it at once."""
+        return _STANDBY.get(self.service.state, 0) if self.service is not None else 0
 
     def endpoints(self) -> list[endpoint_pb2.Endpoint]:
         """Give the endpoints, nearest first."""
@@ -64,11 +95,15 @@ class ProviderEntry:
         """Give id and aliases."""
         return (self.provider.id, *self.provider.aliases)
 
+    @property
+    def can_run(self) -> bool:
+        """Whether it says itself that it can take work; one that says nothing can."""
+        return self.provider.availability.available or not self.provider.HasField("availability")
+
     def availability(self) -> model_pb2.Availability:
         """Say whether it can take work now."""
-        own = self.provider.availability
-        if self.provider.HasField("availability") and not own.available:
-            return own
+        if not self.can_run:
+            return self.provider.availability
         if not self.instances:
             return model_pb2.Availability(reason="no instance of it is running now", hint="automarket up starts it")
         return model_pb2.Availability(available=True)
@@ -83,6 +118,16 @@ class ProviderEntry:
         names = {capability.name for model in self.models for capability in model.capabilities}
         described.capabilities.extend(capability_reference(name) for name in sorted(names))
         return described
+
+    def services(self) -> list[discovery_service_pb2.ServiceChange]:
+        """Say how the backends of its instances are."""
+        return [
+            discovery_service_pb2.ServiceChange(
+                provider_id=self.provider.id, instance_id=entry.instance_id, status=entry.service
+            )
+            for entry in self.instances.values()
+            if entry.service is not None
+        ]
 
 
 def completed(models: Iterable[model_pb2.Model], provider_id: str) -> list[model_pb2.Model]:

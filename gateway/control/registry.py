@@ -10,16 +10,24 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from automarket.errors import InstanceReplaced, NameTaken, ProviderUnavailable, ProviderUnknown, UnavailableError
+from automarket.errors import (
+    InstanceReplaced,
+    NameTaken,
+    ProviderUnavailable,
+    ProviderUnknown,
+    StateError,
+    UnavailableError,
+)
 from automarket.rpc import metrics
 from gateway.control.entries import InstanceEntry, ProviderEntry, completed
 from gateway.control.validation import Faults
+from gateway.relay.refusal import Lack, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from automarket.errors import AutoMarketError, NotFoundError
-    from automarket.v1 import model_pb2, registry_service_pb2
+    from automarket.v1 import registry_service_pb2
 
 log = logging.getLogger("automarket.control")
 
@@ -50,6 +58,7 @@ class Registry:
         self._expected: set[str] = set()
         self._providers: dict[str, ProviderEntry] = {}
         self._listeners: list[Callable[[str], None]] = []
+        self._service_listeners: list[Callable[[str], None]] = []
         self._load_listeners: list[Callable[[InstanceEntry], None]] = []
         self.version = 0
         self.closed = False
@@ -88,17 +97,25 @@ class Registry:
         self._changed("")
 
     def listen(self, changed: Callable[[str], None]) -> Callable[[], None]:
-        """Call `changed(provider_id)` after every change but of load; give what ends that."""
+        """Call `changed(provider_id)` after every change that routes depend on, but of load; give what ends that."""
         self._listeners.append(changed)
         return lambda: self._listeners.remove(changed)
+
+    def listen_to_services(self, changed: Callable[[str], None]) -> Callable[[], None]:
+        """Call `changed(provider_id)` whenever a backend says how it is; give what ends that."""
+        self._service_listeners.append(changed)
+        return lambda: self._service_listeners.remove(changed)
 
     def listen_to_load(self, changed: Callable[[InstanceEntry], None]) -> None:
         """Call `changed(instance)` whenever the load of an instance changes."""
         self._load_listeners.append(changed)
 
     def _changed(self, provider_id: str) -> None:
+        self._tell(self._listeners, provider_id)
+
+    def _tell(self, listeners: list[Callable[[str], None]], provider_id: str) -> None:
         self.version += 1
-        for listener in tuple(self._listeners):
+        for listener in tuple(listeners):
             listener(provider_id)
 
     # --- what there is ---
@@ -125,18 +142,24 @@ class Registry:
         Raises:
             ProviderUnknown: there is no such provider or instance.
             ProviderUnavailable: none runs now.
+            StateError: none can run here before something is done.
         """
         entry = self.provider(name)
         found = [one for one in entry.instances.values() if instance_id in ("", one.instance_id)]
         if not found and instance_id and entry.instances:
             raise self.unknown(ProviderUnknown(f"provider {entry.provider.id} has no instance {instance_id!r}"))
         if not found:
-            availability = entry.availability()
-            message = f"provider {entry.provider.id} cannot be reached: {availability.reason}"
-            raise ProviderUnavailable(
-                message, hint=availability.hint, retry_after=self.retry_after, metadata={"provider": entry.provider.id}
-            )
+            raise self._nobody(entry)
         return found
+
+    def _nobody(self, entry: ProviderEntry) -> ProviderUnavailable | StateError:
+        availability = entry.availability()
+        metadata = {"provider": entry.provider.id}
+        if not entry.can_run:
+            lack = Lack(entry.provider.id, availability.reason, availability.hint, availability.error_reason)
+            return unusable([lack], metadata)
+        message = f"provider {entry.provider.id} cannot be reached: {availability.reason}"
+        return ProviderUnavailable(message, hint=availability.hint, retry_after=self.retry_after, metadata=metadata)
 
     def _forget(self) -> None:
         limit = self._clock() - self._remember_seconds
@@ -147,13 +170,13 @@ class Registry:
 
     # --- what changes ---
 
-    def know(self, providers: Iterable[model_pb2.Provider]) -> None:
+    def know(self, entries: Iterable[ProviderEntry]) -> None:
         """Take providers that exist here whether they run or not."""
-        for provider in providers:
-            self._providers[provider.id] = ProviderEntry(provider, permanent=True)
-            if provider.availability.available:
-                self._expected.add(provider.id)
-            self._changed(provider.id)
+        for entry in entries:
+            self._providers[entry.provider.id] = entry
+            if entry.can_run:
+                self._expected.add(entry.provider.id)
+            self._changed(entry.provider.id)
 
     def add(self, registration: registry_service_pb2.Registration) -> InstanceEntry:
         """Take an instance, whose registration was checked, into the mesh.
@@ -208,7 +231,11 @@ class Registry:
         if update.HasField("availability"):
             entry.provider.availability.CopyFrom(update.availability)
         begins_to_drain = update.draining and not instance.draining
+        standby = instance.standby
+        if update.HasField("service"):
+            instance.service = update.service
         shown = update.HasField("models") or update.HasField("availability") or begins_to_drain
+        shown |= instance.standby != standby
         instance.draining |= update.draining  # nobody comes back from it, whatever later updates leave out
         if update.HasField("load"):
             instance.load.CopyFrom(update.load)
@@ -216,6 +243,8 @@ class Registry:
                 listener(instance)
         if shown:
             self._changed(provider_id)
+        if update.HasField("service"):
+            self._tell(self._service_listeners, provider_id)
 
     def remove(self, instance: InstanceEntry) -> None:
         """Take an instance out; one that was replaced is out already."""

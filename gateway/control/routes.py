@@ -148,14 +148,14 @@ class Routes:
 
 def _provider(entry: ProviderEntry) -> Provider:
     availability = entry.provider.availability
-    available = availability.available or not entry.provider.HasField("availability")
     return Provider(
         id=entry.provider.id,
         names=entry.names(),
         local=entry.provider.kind != model_pb2.PROVIDER_KIND_REMOTE,
-        available=available,
+        available=entry.can_run,
         reason=availability.reason,
         hint=availability.hint,
+        error_reason=availability.error_reason,
         models=tuple(_model(model) for model in entry.models),
         instances=tuple(_instance(instance, entry.models) for instance in entry.instances.values()),
     )
@@ -169,6 +169,7 @@ def _instance(entry: InstanceEntry, models: Sequence[model_pb2.Model]) -> Instan
         max_queued=max((model.limits.max_queued_calls for model in models), default=0),
         draining=entry.draining,
         load=Load(entry.load.active_calls, entry.load.queued_calls),
+        standby=entry.standby,
     )
 
 
@@ -184,4 +185,5 @@ def _model(model: model_pb2.Model) -> Model:
         available=model.availability.available,
         reason=model.availability.reason,
         hint=model.availability.hint,
+        error_reason=model.availability.error_reason,
     )

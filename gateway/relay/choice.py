@@ -1,6 +1,7 @@
 """Choosing a route: which model of which instance takes a call.
 
-Among the instances that fit, those here come before vendors. Then the one with the fewest calls for each of its places
+Among the instances that fit, those here come before vendors, and those that take work at once before those whose
+backend has to be started. Then the one with the fewest calls for each of its places
 takes the call, then the one that answers sooner, then the one whose turn it is. Instances that keep failing are passed
 over while others are left.
 """
@@ -18,6 +19,7 @@ from automarket.errors import (
     ModelUnknown,
     ProviderUnavailable,
     ProviderUnknown,
+    StateError,
     TargetMissing,
 )
 from gateway.relay.balance import Balance, half_lives
@@ -29,6 +31,15 @@ if TYPE_CHECKING:
     from gateway.relay.table import Table
     from gateway.relay.target import Target
 
+# After these the target's fallbacks are looked at.
+_OTHERS_MAY: Final = (
+    CapabilityUnknown,
+    ModelUnknown,
+    ProviderUnknown,
+    ProviderUnavailable,
+    StateError,
+    InvalidRequestError,
+)
 _NOTHING_SEEN: Final = Balance()
 _OFFERS: Final = Offers()
 # Added to the load of an instance without a free place: it comes after every other.
@@ -88,6 +99,7 @@ def choose(
         TargetMissing: the target asks for nothing.
         CapabilityUnknown, ModelUnknown, ProviderUnknown: nobody has it.
         ProviderUnavailable: it is known, and nobody can take the call now.
+        StateError: it is known, and cannot run here before something is done.
         InputUnsuitable, InvalidRequestError: models have the names, and none takes or makes what is asked for.
         AllBusy: a place has to become free first.
     """
@@ -100,7 +112,7 @@ def choose(
             return _choose(table, alternative, balance or _NOTHING_SEEN, avoid, now)
         except AllBusy as error:
             busy = busy or error
-        except (CapabilityUnknown, ModelUnknown, ProviderUnknown, ProviderUnavailable, InvalidRequestError) as error:
+        except _OTHERS_MAY as error:
             first = first or error
     raise busy or first or AssertionError("a target has at least itself as an alternative")
 

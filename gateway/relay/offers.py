@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gateway.relay.table import FAILED
 from gateway.relay.target import capability_of, fit_slots
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ Pools = tuple[tuple[Candidate, ...], ...]
 
 
 class Offers:
-    """Finds candidates in two pools: what runs here, and vendors, which cost money and come second.
+    """Finds candidates in pools: what runs here, and vendors, which cost money and come second.
+
+    Within each, instances that take work at once come before those whose backend has to be started first. Those whose
+    backend has failed come last of all.
 
     What names say is kept while no name changes; what the load says, until a new table comes.
     """
@@ -81,7 +85,7 @@ class Offers:
                 self._candidates.clear()
             if offers:
                 self._offers[key] = offers
-        return tuple(tuple(_candidates(table, target, pool)) for pool in offers)
+        return _by_standby(tuple(tuple(_candidates(table, target, pool)) for pool in offers))
 
 
 def _key(target: Target) -> object:
@@ -134,6 +138,17 @@ def _candidates(table: Table, target: Target, pool: tuple[Offer, ...]) -> Iterat
             limit = places + instance.max_queued if places else math.inf
             reported = load.active + load.queued
             yield Candidate(instance.instance_id, limit, places, reported, instance, provider, offer.model)
+
+
+def _by_standby(pools: Pools) -> Pools:
+    if not any(one.instance.standby for pool in pools for one in pool):
+        return pools
+    parts: dict[tuple[bool, int, int], list[Candidate]] = {}
+    for number, pool in enumerate(pools):
+        for one in pool:
+            standby = one.instance.standby
+            parts.setdefault((standby == FAILED, number, standby), []).append(one)
+    return tuple(tuple(parts[key]) for key in sorted(parts))
 
 
 def named(table: Table, target: Target) -> Iterator[tuple[Provider, Model]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from automarket.errors import (
+    BY_REASON,
     AutoMarketError,
     CapabilityUnknown,
     InputUnsuitable,
@@ -12,13 +13,18 @@ from automarket.errors import (
     ModelUnknown,
     ProviderUnavailable,
     ProviderUnknown,
+    ProviderUnusable,
+    StateError,
 )
 from gateway.relay.target import capability_of, fit_slots
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.relay.table import Model, Provider, Table
     from gateway.relay.target import Target
 
+_MOST_TOLD: Final = 3
 Pairs = list[tuple["Provider", "Model"]]
 
 
@@ -39,7 +45,7 @@ def nobody(table: Table, target: Target, named: Pairs, fitting: Pairs) -> AutoMa
     if target.provider and not providers:
         return _unknown(table, ProviderUnknown, f"no provider is called {target.provider!r}", "automarket providers")
     if target.provider and not any(provider.models for provider in providers):
-        return _unavailable(providers, [], target, table.retry_after)
+        return _unavailable([(provider, None) for provider in providers], target, table.retry_after)
     return _no_such_model(table, target, providers)
 
 
@@ -48,9 +54,7 @@ def _not_there(table: Table, target: Target, fitting: Pairs) -> AutoMarketError:
     if instances and target.instance_id and target.instance_id not in instances:
         message = f"no instance is called {target.instance_id!r}"
         return _unknown(table, ProviderUnknown, message, "automarket providers lists them")
-    return _unavailable(
-        [provider for provider, _ in fitting], [model for _, model in fitting], target, table.retry_after
-    )
+    return _unavailable(fitting, target, table.retry_after)
 
 
 def _no_such_model(table: Table, target: Target, providers: list[Provider]) -> AutoMarketError:
@@ -103,14 +107,40 @@ def _unknown(
     )
 
 
-def _unavailable(providers: list[Provider], models: list[Model], target: Target, wait: float) -> ProviderUnavailable:
-    names = ", ".join(sorted({provider.id for provider in providers}))
-    metadata = {"provider": names, "model": target.model, "phase": "before the first event"}
-    for thing in (*providers, *models):
-        if not thing.available:
-            return ProviderUnavailable(
-                f"{thing.id} cannot take work: {thing.reason}", hint=thing.hint, retry_after=wait, metadata=metadata
-            )
+def _unavailable(found: Sequence[tuple[Provider, Model | None]], target: Target, wait: float) -> AutoMarketError:
+    """Say why nobody of those that are known takes the call: none is running now, or none can run as things are."""
+    metadata = {"model": target.model, "phase": "before the first event"}
+    lacking = [_lacking(provider, model) for provider, model in found]
+    ids = {provider.id for (provider, _), lack in zip(found, lacking, strict=True) if lack is None}
+    if not ids:
+        metadata["provider"] = ", ".join(sorted({provider.id for provider, _ in found}))
+        return unusable(list(dict.fromkeys(lack for lack in lacking if lack is not None)), metadata)
+    names = metadata["provider"] = ", ".join(sorted(ids))
     return ProviderUnavailable(
         f"no instance of provider {names} is running now", hint="try again", retry_after=wait, metadata=metadata
     )
+
+
+def _lacking(provider: Provider, model: Model | None) -> Lack | None:
+    """Give what says that it is not available; None when nothing does."""
+    thing = provider if model is None or not provider.available else model
+    return None if thing.available else Lack(thing.id, thing.reason, thing.hint, thing.error_reason)
+
+
+class Lack(NamedTuple):
+    """Why something cannot take work, and what mends it, as it says itself."""
+
+    id: str
+    reason: str
+    hint: str
+    error_reason: str
+
+
+def unusable(lacking: Sequence[Lack], metadata: dict[str, str]) -> StateError:
+    """Give the error for a call to what cannot run here: of the class that the first one names."""
+    named = BY_REASON.get(lacking[0].error_reason, ProviderUnusable)
+    cls = named if issubclass(named, StateError) and named.code == StateError.code else ProviderUnusable
+    told = lacking[:_MOST_TOLD]
+    message = "; ".join(f"{one.id} cannot take work: {one.reason}" if one.reason else one.id for one in told)
+    hints = dict.fromkeys(one.hint for one in told if one.hint)
+    return cls(message, hint="; or ".join(hints) or None, metadata=metadata)

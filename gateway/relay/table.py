@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final
+
+FAILED: Final = 5
+"""The `standby` of an instance whose backend has failed: the next call may mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Instance:
     Attributes:
         max_concurrent: calls that it works on at the same time, 0 is no bound.
         max_queued: calls that wait in its own line.
+        standby: how far its backend is from taking work: 0 takes it at once, more comes later, FAILED comes last.
     """
 
     instance_id: str
@@ -33,6 +37,7 @@ class Instance:
     max_queued: int = 0
     draining: bool = False
     load: Load = Load()
+    standby: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Model:
         makes: roles of its outputs, and the roles that these are a kind of.
         replay_safe: a call may run twice: nothing is billed, nothing changes.
         deduplicates: a call with a request id may be made twice: the vendor behind tells repetitions from new ones.
+        error_reason: reason of the error that a call gets while it is not available; empty where it says nothing.
     """
 
     id: str
@@ -66,11 +72,15 @@ class Model:
     available: bool = True
     reason: str = ""
     hint: str = ""
+    error_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider: known for as long as control remembers it, reachable while it has instances."""
+    """One provider: known for as long as control remembers it, reachable while it has instances.
+
+    What it says itself of its availability stays while it has none: it cannot run as things are.
+    """
 
     id: str
     names: tuple[str, ...]
@@ -78,6 +88,7 @@ class Provider:
     available: bool = True
     reason: str = ""
     hint: str = ""
+    error_reason: str = ""
     models: tuple[Model, ...] = ()
     instances: tuple[Instance, ...] = ()
 

@@ -6,18 +6,20 @@ import pytest
 
 from automarket.errors import (
     CapabilityUnknown,
+    DockerMissing,
     InputUnsuitable,
     InvalidRequestError,
     ModelUnknown,
     ProviderUnavailable,
     ProviderUnknown,
+    ProviderUnusable,
     TargetMissing,
 )
 from gateway.relay.balance import Balance
 from gateway.relay.choice import AllBusy, choose
 from gateway.relay.metadata import target_from_metadata
 from gateway.relay.offers import Offers
-from gateway.relay.table import Instance, Load, Model, Provider, Slot, Table
+from gateway.relay.table import FAILED, Instance, Load, Model, Provider, Slot, Table
 from gateway.relay.target import Target, fit_slots
 
 TEXT, SOUND, VIDEO = Slot(("text",)), Slot(("audio", "speech", "video")), Slot(("video",))
@@ -260,7 +262,7 @@ def test_what_is_remembered_of_a_table_does_not_outlive_its_names():
     with pytest.raises(ModelUnknown):
         choose(replace(loaded, providers=(renamed,)), en)
     broken = replace(moved, available=False, reason="no key")
-    with pytest.raises(ProviderUnavailable, match="no key"):
+    with pytest.raises(ProviderUnusable, match="no key"):
         choose(replace(loaded, providers=(broken,)), en)
     assert choose(before, en).instance_id == "listen-1"
 
@@ -298,15 +300,88 @@ def test_who_cannot_take_calls_is_passed_over():
     with pytest.raises(ProviderUnavailable) as caught:
         choose(table(*others, provider("good", STT)), Target(model="en"), avoid=tried)
     assert caught.value.retry_after
-    with pytest.raises(ProviderUnavailable) as caught:
-        choose(table(*others), Target(provider="broken"))
-    assert "no key" in caught.value.message
-    assert caught.value.hint == "set KEY"
-    assert caught.value.metadata["provider"] == "broken"
-    with pytest.raises(ProviderUnavailable, match="not loaded"):
-        choose(table(*others), Target(provider="without"))
+    with pytest.raises(ProviderUnavailable, match="no instance of provider absent, leaving is running"):
+        choose(table(*others), Target(model="en"))
     with pytest.raises(ProviderUnavailable, match="no instance"):
         choose(table(*others), Target(provider="absent"))
+
+
+def test_what_cannot_run_as_things_are_says_what_mends_it():
+    broken = provider("broken", STT, available=False, reason="no key", hint="set KEY")
+    docker = {"reason": "Docker is not installed", "hint": "apt install docker.io", "error_reason": "DOCKER_MISSING"}
+    boxed = provider("boxed", replace(STT, names=("box",)), instances=0, available=False, **docker)
+    without = provider("without", replace(STT, names=("odd",), available=False, reason="not loaded"))
+    bare = provider("bare", instances=0, available=False, reason="not installed")
+    all_lack = table(broken, boxed, without, bare)
+    with pytest.raises(ProviderUnusable) as caught:
+        choose(all_lack, Target(provider="broken"))
+    assert caught.value.message == "broken cannot take work: no key"
+    assert caught.value.hint == "set KEY"
+    assert caught.value.metadata["provider"] == "broken"
+    for target in (Target(provider="boxed"), Target(model="box"), Target(capability="stt", provider="boxed")):
+        with pytest.raises(DockerMissing, match="Docker is not installed") as caught:
+            choose(replace(all_lack, capabilities=NAMES | {"stt": "speech-to-text"}), target)
+        assert caught.value.hint == "apt install docker.io"
+    with pytest.raises(ProviderUnusable, match="not loaded"):
+        choose(all_lack, Target(provider="without"))
+    with pytest.raises(ProviderUnusable, match="bare cannot take work: not installed"):
+        choose(all_lack, Target(provider="bare"))
+    with pytest.raises(ProviderUnusable) as caught:  # the capability is known, and nobody can run as things are
+        choose(all_lack, Target(capability="speech-to-text"))
+    assert "broken cannot take work: no key; boxed cannot" in caught.value.message
+    assert caught.value.hint == "set KEY; or apt install docker.io"
+    with_speech = table(broken, boxed, provider("speak", TTS))
+    assert choose(with_speech, Target(provider="boxed", fallbacks=(("", "speak"),))).provider_id == "speak"
+
+
+@pytest.mark.parametrize("named", ["UPLOAD_BUSY", "MODEL_UNKNOWN", "NONSENSE"])
+def test_a_reason_that_is_no_precondition_is_not_taken(named):
+    odd = provider("odd", STT, instances=0, available=False, reason="so it says", error_reason=named)
+    with pytest.raises(ProviderUnusable, match="so it says"):
+        choose(table(odd), Target(model="en"))
+
+
+def stands(one, *standby):
+    return replace(one, instances=tuple(replace(i, standby=s) for i, s in zip(one.instances, standby, strict=True)))
+
+
+def test_whose_backend_runs_comes_before_whose_backend_has_to_be_started():
+    idle, ready = stands(provider("idle", STT), 2), busy(provider("ready", STT), (3, 4), places=2)
+    assert choose(table(idle, ready), Target(capability="speech-to-text")).provider_id == "ready"
+    assert choose(table(idle, ready), Target(model="en")).provider_id == "ready"
+    assert choose(table(idle, ready), Target(provider="idle")).provider_id == "idle", "who is named is taken"
+    assert choose(table(idle, ready), Target(model="en"), avoid=frozenset({"ready-1"})).provider_id == "idle"
+    starting = seen("starts-1")
+    both = table(stands(provider("stopped", STT), 2), stands(provider("starts", STT), 1))
+    assert choose(both, Target(model="en"), starting).provider_id == "starts", "nobody starts a second one"
+    mixed = table(stands(provider("many", STT, instances=3), 2, 0, 2))
+    assert choose(mixed, Target(provider="many"), seen("many-2")).instance_id == "many-2"
+
+
+def test_a_full_instance_gives_way_to_one_that_has_to_be_started():
+    full = busy(provider("full", STT), (2, 0), places=2)
+    both = table(full, stands(provider("idle", STT), 2))
+    assert choose(both, Target(model="en"), seen("full-1", "full-1")).provider_id == "idle"
+
+
+def test_a_backend_that_has_failed_comes_after_vendors_and_is_tried_all_the_same():
+    failed, idle = stands(provider("failed", STT), FAILED), stands(provider("idle", STT), 4)
+    vendor = provider("vendor", STT, local=False)
+    order = table(failed, vendor, idle)
+    assert choose(order, Target(model="en")).provider_id == "idle"
+    assert choose(table(failed, vendor), Target(model="en")).provider_id == "vendor"
+    assert choose(table(failed, vendor), Target(model="en", local_only=True)).provider_id == "failed"
+    assert choose(order, Target(provider="failed")).provider_id == "failed"
+
+
+def test_how_a_backend_is_may_change_with_the_table():
+    offers = Offers()
+    one, two = provider("one", STT), provider("two", STT)
+    target = Target(model="en")
+    assert [len(pool) for pool in offers.find(table(one, two), target)] == [2]
+    pools = offers.find(table(stands(one, 1), two), target)
+    assert [[candidate.instance_id for candidate in pool] for pool in pools] == [["two-1"], ["one-1"]]
+    assert [len(pool) for pool in offers.find(table(one, two), target)] == [2]
 
 
 def test_fallbacks_follow_in_order_and_the_first_error_stays():

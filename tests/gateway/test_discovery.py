@@ -11,7 +11,9 @@ from automarket import capabilities
 from automarket.errors import CapabilityUnknown, PageTokenInvalid, ProviderUnknown, TargetMismatch
 from automarket.rpc.channel import errors_mapped
 from automarket.v1 import capability_pb2, discovery_service_pb2, media_pb2, model_pb2, registry_service_pb2
+from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
+from gateway.control.registry import Registry
 from tests.gateway.test_registration import Joined, listed
 from tests.support.gateway import resolved, until, until_true
 from tests.support.peer import model, provider, registration, slot
@@ -199,6 +201,75 @@ async def test_a_watch_gives_a_snapshot_a_marker_and_then_what_changes(here):
         await only_providers.next_are("provider", "provider", "provider_removed")
         await watch.close()
         await only_providers.close()
+
+
+def backend(state, **fields):
+    return {"state": getattr(pb, f"SERVICE_STATE_{state}"), **fields}
+
+
+async def test_a_watch_tells_how_backends_are(here):
+    async with here.running_control() as channel, Joined(channel, registration("one")) as one:
+        watch = Watching(channel, include_models=False)
+        await watch.next_are("provider", "snapshot_complete")
+        await one.update(service=backend("STOPPED"))
+        [change] = await watch.next_are("service")
+        assert (change.service.provider_id, change.service.instance_id) == ("one", "one-1")
+        await one.update(service=backend("STOPPED"))  # nothing has changed
+        await one.update(service=backend("PULLING", fraction=0.4, message="pulling 40 %"))
+        await one.update(service=backend("PULLING", fraction=0.5, message="pulling 50 %"))
+        pulled = await watch.next_are("service", "service")
+        assert [change.service.status.fraction for change in pulled] == [0.4, 0.5]
+        lines = ["last words"]
+        await one.update(service=backend("FAILED", exit_code=137, out_of_memory=True, log_lines=lines))
+        await watch.next_are("service")
+        late = Watching(channel, include_models=True)
+        [_, _, service, _] = await late.next_are("provider", "model", "service", "snapshot_complete")
+        status = service.service.status
+        assert (status.exit_code, status.out_of_memory, list(status.log_lines)) == (137, True, lines)
+        one.call.cancel()
+        await watch.next_are("provider")  # its description shows that the instance is gone
+        async with Joined(channel, registration("one")) as again:
+            await watch.next_are("provider")
+            await again.update(service=backend("FAILED", exit_code=137, out_of_memory=True, log_lines=lines))
+            await watch.next_are("service")
+        for each in (watch, late):
+            await each.close()
+
+
+async def test_calls_for_a_capability_go_where_no_backend_has_to_be_started(here):
+    async with (
+        here.running_control() as channel,
+        Joined(channel, registration("a")) as a,
+        Joined(channel, registration("b")) as b,
+    ):
+
+        async def goes_to(instance):
+            return await resolved(channel, capability_name="speech-to-text") == instance
+
+        await a.update(service=backend("STOPPED"))
+        await until_true(lambda: goes_to("b-1"))
+        assert await resolved(channel, provider="a") == "a-1", "who is named is taken"
+        await b.update(service=backend("ABSENT"))
+        await until_true(lambda: goes_to("a-1"))
+        await a.update(service=backend("FAILED"))
+        await until_true(lambda: goes_to("b-1"))
+        await b.update(service=backend("FAILED"))
+        await a.update(service=backend("IDLE"))
+        await until_true(lambda: goes_to("a-1"))
+
+
+async def test_only_what_routes_depend_on_makes_a_new_table():
+    registry, pushed, told = Registry(), [], []
+    registry.listen(pushed.append)
+    registry.listen_to_services(told.append)
+    instance = registry.add(registration("one"))
+    del pushed[:]
+    for fraction in (0.1, 0.2, 0.3):
+        update = registry_service_pb2.RegistrationUpdate(service=backend("PULLING", fraction=fraction))
+        registry.update(instance, update)
+    assert (pushed, told) == (["one"], ["one"] * 3)
+    registry.update(instance, registry_service_pb2.RegistrationUpdate(service=backend("READY")))
+    assert (pushed, told) == (["one"] * 2, ["one"] * 4)
 
 
 async def test_a_provider_that_is_lost_shows_up_in_a_watch_within_a_second(here):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -15,12 +17,13 @@ from automarket.errors import (
     CapabilityUnknown,
     Code,
     DeadlineExceeded,
+    DockerStopped,
     InvalidRequestError,
     MethodUnknown,
     ModelUnknown,
     OptionInvalid,
-    ProviderUnavailable,
     ProviderUnknown,
+    ProviderUnusable,
     StoreUnavailable,
     TargetNotFirst,
     UnavailableError,
@@ -342,11 +345,25 @@ async def test_fallbacks_are_taken_in_order(here):
 
 async def test_a_known_provider_that_cannot_run_says_what_mends_it(here):
     known = here.folder / "known.json"
-    known.write_text(
-        '[{"id": "whisper", "kind": "local", "available": false, "reason": "not installed", "hint": "pip install it"}]'
-    )
+    lacks = {"available": False, "reason": "not installed", "hint": "pip install it"}
+    boxed = {"available": False, "reason": "Docker is not running", "error_reason": "DOCKER_STOPPED"}
+    hears = json_format.MessageToDict(model("whisper-stt"), preserving_proto_field_name=True)
+    entries = [
+        {"id": "plain", "kind": "local", **lacks},
+        {"id": "whisper", "kind": "local", **boxed, "models": [{**hears, "of_a_newer_one": 1}]},
+    ]
+    known.write_text(json.dumps(entries))
     async with here.running(known_providers=known) as channel:
-        with pytest.raises(ProviderUnavailable) as caught:
-            await transform(channel, header(provider="whisper"))
+        with pytest.raises(ProviderUnusable) as caught:
+            await transform(channel, header(provider="plain"))
         assert "not installed" in caught.value.message
         assert caught.value.hint == "pip install it"
+        for target in ({"provider": "whisper"}, {"model": "whisper-stt"}, {"capability_name": "speech-to-text"}):
+            with pytest.raises(DockerStopped, match="whisper cannot take work: Docker is not running") as caught:
+                await transform(channel, header(**target))
+            assert caught.value.code == Code.FAILED_PRECONDITION
+        with pytest.raises(CapabilityUnknown) as caught:
+            await transform(channel, header(capability_name="text-to-speech"))
+        assert "plain: pip install it" in caught.value.hint
+        async with here.peer("other"):
+            assert await until_served(channel, capability_name="speech-to-text") == "other-1"

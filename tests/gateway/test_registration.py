@@ -15,6 +15,7 @@ from automarket.errors import (
     NameTaken,
     ProviderUnavailable,
     ProviderUnknown,
+    ProviderUnusable,
     RegistrationInvalid,
     UnavailableError,
 )
@@ -30,6 +31,7 @@ from automarket.v1 import (
 )
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceStub
+from gateway.control.entries import ProviderEntry
 from gateway.control.registry import Registry
 from tests.support.gateway import resolved, until_true
 from tests.support.peer import endpoint, model, provider, registration, slot
@@ -235,7 +237,7 @@ async def test_updates_of_load_availability_and_models_are_seen(here):
         [instance] = (await listed(channel))["peer"].instances
         assert (instance.active_calls, instance.queued_calls) == (3, 2)
         await joined.update(availability={"reason": "no key", "hint": "set KEY"})
-        with pytest.raises(ProviderUnavailable) as caught:
+        with pytest.raises(ProviderUnusable) as caught:
             while True:
                 await resolved(channel, model="new")
         assert caught.value.hint == "set KEY"
@@ -290,7 +292,8 @@ async def test_right_after_the_start_an_unknown_name_is_unavailable_with_the_tim
 
 
 def known(name, *, available):
-    return provider(name, availability=model_pb2.Availability(available=available, reason="" if available else "no"))
+    said = model_pb2.Availability(available=available, reason="" if available else "no")
+    return ProviderEntry(provider(name, availability=said), permanent=True)
 
 
 async def test_the_registry_is_settled_early_when_all_that_are_expected_are_here():

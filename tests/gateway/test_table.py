@@ -19,9 +19,11 @@ MODEL = Model(
     replay_safe=True,
     deduplicates=True,
     hint="h",
+    error_reason="ENGINE_MISSING",
 )
 ONE = Provider("one", ("one",), models=(MODEL,), instances=(Instance("one-1", "unix:/1", 4, 8, load=Load(1, 2)),))
-TWO = Provider("two", ("two",), local=False, available=False, reason="r", instances=(Instance("two-1", "unix:/2"),))
+AWAY = {"local": False, "available": False, "reason": "r", "error_reason": "DOCKER_MISSING"}
+TWO = Provider("two", ("two",), **AWAY, instances=(Instance("two-1", "unix:/2", standby=3),))
 TABLE = Table(
     7,
     "first",
