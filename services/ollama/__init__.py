@@ -17,6 +17,9 @@ class OllamaSettings(BackendSettings):
 
     model_config = SettingsConfigDict(env_prefix="AUTOMARKET_OLLAMA_")
 
+    models: str = Field(
+        default="", description="Further models to offer, by name, comma-separated; they are pulled at first use"
+    )
     keep_alive: str = Field(default="", description='How long a model stays in memory, such as "5m" (the usual time)')
     context_length: int | None = Field(
         default=None, gt=0, description="Tokens of context; Ollama's own choice if unset"

@@ -15,6 +15,7 @@ from services.runtime.compose import Compose
 from services.runtime.engine import Attributes, Counters, Engine, Refused
 from services.runtime.explain import explain_start
 from services.runtime.group import STOP_SECONDS, ExclusiveGroup
+from services.runtime.locks import BackendLocks
 from services.runtime.probe import listens, takes_work
 from services.runtime.progress import StartClock
 from services.runtime.pull import pull
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _BEAT_SECONDS = 15.0
 _LOADING_SECONDS = 0.5
 _WORKING_SECONDS = 2.0
+_COMPOSE_SECONDS = 30.0
 
 
 class DockerComposeService:
@@ -61,6 +63,9 @@ class DockerComposeService:
         is_ready: tells whether the backend at a URL takes work.
     """
 
+    # A backend that works may answer no probe: while a call of any process works with it, it is READY, and is not
+    # stopped by a start that waits for it.
+
     def __init__(self, spec: BackendSpec, settings: BackendSettings, *, is_ready: IsReady) -> None:
         self.name = spec.name
         self.url = f"http://127.0.0.1:{settings.port or spec.port}"
@@ -69,6 +74,7 @@ class DockerComposeService:
         self._is_ready = is_ready
         self._seconds = settings.start_seconds or spec.start_seconds
         self._engine = Engine()
+        self._locks = BackendLocks(settings.state_dir, spec.name)
         self._watcher = Watcher(self._engine, spec.name)
         self._group = ExclusiveGroup(self._engine, spec.name, settings.exclusive_group, settings.state_dir)
         self._compose = Compose(spec.name, _files(spec, gpu=settings.gpu), self._environment(), settings)
@@ -98,7 +104,7 @@ class DockerComposeService:
         if found is not None:
             if not is_running(found) or is_paused(found) or lacks_network(found):
                 return False
-            if health(found) == "healthy":
+            if health(found) == "healthy" or self._locks.worked_on():
                 return True
         return await takes_work(self._is_ready, self.url)
 
@@ -176,7 +182,7 @@ class DockerComposeService:
             try:
                 found = await self._find()
                 status = await self._status(found)
-                if status.state != ServiceState.READY and (found is None or is_managed(found) or not status.running):
+                if not status.running or (status.state != ServiceState.READY and is_managed(found)):
                     async with aclosing(self._group.make_room(until)) as waiting:
                         async for one in waiting:
                             yield one
@@ -198,16 +204,19 @@ class DockerComposeService:
                 await self._engine.unpause(found["Id"])
             return
         image = self._compose.image()
-        if not await self._engine.has_image(image):
+        if not (image_id := await self._engine.image_id(image)):
             pulling = pull(self._engine, image, name=self.name, settings=self._settings, silence=self._seconds)
             async with aclosing(pulling) as states:
                 async for one in states:
                     yield one
-        anew = found is not None and is_running(found)
-        await self._compose.create(anew=anew, silence=max(self._seconds, 30.0))
-        self._watcher.container = ""
-        if (made := await self._find()) is None or not is_managed(made):
-            raise ServiceStartFailed(f"backend {self.name} could not be started: Compose made no container")
+        if found is not None and not is_running(found) and self._is_as_told(found, image_id):
+            yield self._on_the_way(ServiceState.STARTING, "is being started")
+            with suppress(Refused):  # something that it needs is gone: a new one is made
+                await self._engine.start(found["Id"])
+                return
+        before = ServiceState.ABSENT if found is None else ServiceState.STOPPED
+        yield self._on_the_way(before, "gets a new container")
+        made = await self._made(anew=found is not None)
         yield self._on_the_way(ServiceState.CREATED, "has its container")
         yield self._on_the_way(ServiceState.STARTING, "is being started")
         try:
@@ -215,6 +224,18 @@ class DockerComposeService:
         except Refused:
             await self._engine.remove(made["Id"])  # it would keep half of what it was refused
             raise
+
+    def _is_as_told(self, found: Attributes, image_id: str) -> bool:
+        """Tell whether a container is what Compose would make now."""
+        as_told = labels(found).get(SETTINGS_LABEL) == self._compose_digest()
+        return is_managed(found) and as_told and found["Image"] == image_id
+
+    async def _made(self, *, anew: bool) -> Attributes:
+        await self._compose.create(anew=anew, silence=max(self._seconds, _COMPOSE_SECONDS))
+        self._watcher.container = ""
+        if (made := await self._find()) is None or not is_managed(made):
+            raise ServiceStartFailed(f"backend {self.name} could not be started: Compose made no container")
+        return made
 
     async def _load(self, found: Attributes | None) -> AsyncGenerator[ServiceStatus]:
         """Wait until it takes work; what the mesh started and does not get there is stopped."""
@@ -315,9 +336,10 @@ class DockerComposeService:
 
     def _compose_digest(self) -> str:
         """Name what the container is made from: the files, and what they interpolate."""
-        said = [path.read_text(encoding="utf-8") for path in _files(self._spec, gpu=self._settings.gpu)]
-        said += [f"{name}={value}" for name, value in sorted(self._settings.environment().items())]
-        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+        said = "\n".join(path.read_text(encoding="utf-8") for path in _files(self._spec, gpu=self._settings.gpu))
+        given = sorted(self._settings.environment().items())
+        used = "\n".join(f"{name}={value}" for name, value in given if f"${{{name}" in said)
+        return hashlib.sha256(f"{said}\n{used}".encode()).hexdigest()[:12]
 
 
 def _files(spec: BackendSpec, *, gpu: bool) -> list[Path]:

@@ -67,9 +67,9 @@ class Engine:
         """Say everything of a container, or None when there is none."""
         return await self._ask(lambda api: api.inspect_container(container))
 
-    async def has_image(self, image: str) -> bool:
-        """Tell whether an image is on this machine."""
-        return await self._ask(lambda api: api.inspect_image(image)) is not None
+    async def image_id(self, image: str) -> str:
+        """Give the id of an image by its name; empty when it is not on this machine."""
+        return part(await self._ask(lambda api: api.inspect_image(image)) or {}).get("Id", "")
 
     async def start(self, container: str) -> None:
         """Start a container.

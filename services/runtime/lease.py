@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FIRST_SECONDS = 0.2
-_REPEAT_SECONDS = 0.9
+_FIRST_SECONDS = 0.1
+_REPEAT_SECONDS = 0.7
 _LOCK_SECONDS = 0.05
 # How long Docker may take to notice that a container has ended whose connection broke.
 _NOTICE_SECONDS = 1.5
@@ -66,7 +66,7 @@ class Lease:
         looking = asyncio.ensure_future(self._service.status())
         try:
             while not (await asyncio.wait({looking}, timeout=_FIRST_SECONDS))[0]:
-                yield _waiting(ServiceState.LOADING, f"{self._service.name} does not answer yet")
+                yield _waiting(ServiceState.STARTING, f"{self._service.name} does not answer yet")
                 await asyncio.wait({looking}, timeout=_REPEAT_SECONDS - _FIRST_SECONDS)
         finally:
             looking.cancel()
@@ -78,7 +78,7 @@ class Lease:
             if status.state == ServiceState.FAILED:
                 raise _start_failed(status, self._service.name)
         self._working = True
-        self._locks.working += 1
+        self._locks.begin_work()
         self._used()
 
     async def run(self, awaitable: Awaitable[T]) -> T:
@@ -127,7 +127,7 @@ class Lease:
         """End what a wait for the backend and work on it have left."""
         if self._working:
             self._working = False
-            self._locks.working -= 1
+            self._locks.end_work()
         if self._breaking is not None:
             self._breaking.cancel()
             await asyncio.gather(self._breaking, return_exceptions=True)

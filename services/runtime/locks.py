@@ -2,6 +2,7 @@
 
     <name>.lease   shared while a call uses the backend, exclusive while somebody stops it; its time of change is when
                    the backend was used last
+    <name>.work    shared while a call that waits no more works with it: it may then answer no probe
     <name>.start   exclusive while somebody starts it; holds how far that is
     <group>.group  exclusive while a backend of an exclusive group starts
 
@@ -89,8 +90,10 @@ class BackendLocks:
 
     def __init__(self, state_dir: Path | None, name: str) -> None:
         self._lease_path = state_dir / f"{name}.lease" if state_dir else None
+        self._work_path = state_dir / f"{name}.work" if state_dir else None
         self._start_path = state_dir / f"{name}.start" if state_dir else None
         self._lease = FileLock(self._lease_path) if self._lease_path else None
+        self._work = FileLock(self._work_path) if self._work_path else None
         self._since = time.time()
         self.calls = 0
         """Calls of this process that use the backend or wait for it."""
@@ -118,12 +121,25 @@ class BackendLocks:
             if not self.calls:
                 self._lease.release()
 
+    def begin_work(self) -> None:
+        """Count a call that waits no more."""
+        self.working += 1
+        if self._work is not None:
+            self._work.take(shared=True)
+
+    def end_work(self) -> None:
+        """Count it off."""
+        self.working -= 1
+        if self._work is not None and not self.working:
+            self._work.release()
+
     def in_use(self) -> bool:
-        """Tell whether a call of any process uses the backend."""
-        if self.calls or self._lease_path is None:
-            return bool(self.calls)
-        with taken(FileLock(self._lease_path)) as free:
-            return not free
+        """Tell whether a call of any process uses the backend, or waits for it."""
+        return bool(self.calls) or _is_held(self._lease_path)
+
+    def worked_on(self) -> bool:
+        """Tell whether a call of any process works with the backend."""
+        return bool(self.working) or _is_held(self._work_path)
 
     def touch(self) -> None:
         """Count this moment as one of use."""
@@ -159,6 +175,13 @@ class BackendLocks:
             return ServiceStatus(state, running=False, healthy=False, fraction=fraction, message=message)
         message = "another process is starting it"
         return ServiceStatus(ServiceState.STARTING, running=False, healthy=False, message=message)
+
+
+def _is_held(path: Path | None) -> bool:
+    if path is None or not path.exists():
+        return False
+    with taken(FileLock(path)) as free:
+        return not free
 
 
 def tell(lock: FileLock, status: ServiceStatus) -> None:

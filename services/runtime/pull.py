@@ -123,7 +123,7 @@ async def pull(
             if clock.time() - told >= _EVERY_SECONDS:
                 told = clock.time()
                 yield tally.status(image)
-    if not await engine.has_image(image):
+    if not await engine.image_id(image):
         raise ServiceStartFailed(f"image {image} of backend {name} is not here after its pull", hint="try again")
 
 

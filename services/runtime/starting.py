@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from services.runtime.service import Service
 
 _POLL_SECONDS = 0.3
-_REPEAT_SECONDS = 0.9
+_FIRST_SECONDS = 0.1
+_REPEAT_SECONDS = 0.7
 
 
 class SharedStart:
@@ -57,8 +58,8 @@ class SharedStart:
         """
         task = self._begin()
         with self._news.follow() as follower:
-            status = self._news.latest or self._first()
-            yield status
+            if (status := self._news.latest) is not None:
+                yield status
             while True:
                 while (fresh := follower.take()) is not None:
                     status = fresh
@@ -67,11 +68,13 @@ class SharedStart:
                     break
                 waiting = asyncio.ensure_future(follower.wait())
                 try:
-                    await asyncio.wait({waiting, task}, timeout=_REPEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                    if not waiting.done() and not task.done():
-                        yield status
+                    seconds = _REPEAT_SECONDS if status else _FIRST_SECONDS
+                    await asyncio.wait({waiting, task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waiting.cancel()
+                if not waiting.done() and not task.done():
+                    status = status or self._first()
+                    yield status
         if task.cancelled():
             raise ServiceStartFailed(f"the start of backend {self._service.name} was called off")
         if (error := task.exception()) is not None:
