@@ -55,10 +55,10 @@ class Turn(Generic[T]):
         if not self.is_out:
             self._task.cancel()
 
-    async def end(self) -> None:
-        """Give the request up, wherever it is."""
+    def give_up(self) -> asyncio.Task[T]:
+        """Give the request up, wherever it is; what is given has soon ended."""
         self._task.cancel()
-        await asyncio.wait({self._task})
+        return self._task
 
     def when_ended(self, tell: Callable[[Turn[T]], object]) -> None:
         """Have it told when there is a result, which nobody has to ask for."""
@@ -95,6 +95,6 @@ class Turns:
         return self._turns.index(turn) if turn in self._turns else 0
 
     async def close(self) -> None:
-        """Give up every request."""
-        for turn in list(self._turns):
-            await turn.end()
+        """Give up every request, and those in line before the first one makes room."""
+        if given_up := [turn.give_up() for turn in self._turns]:
+            await asyncio.wait(given_up)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ BYTES_A_SECOND = SAMPLE_RATE * 2
 REST_SECONDS = 1.0
 """What is left over after the last cut is never shorter: a model makes up words for a scrap of sound."""
 
-# A cut is looked for in the last third of a window, in its last 20 s at most, and made in the middle of the quietest
-# 0.3 s. How loud 20 ms are is told by the distance of their highest from their lowest sample: an offset of the whole
-# recording does not count.
+# A cut is looked for in the last third of a window, in its last 20 s at most: in the quietest 0.3 s of it, the last of
+# those that are equal, and there in the quietest 40 ms, those in the middle if all are equal. How loud 20 ms are is
+# told by the distance of their highest from their lowest sample: an offset of the whole recording does not count.
 _PLACE, _MOST_SECONDS = 3, 20.0
-_FRAME_BYTES, _PAUSE_FRAMES = BYTES_A_SECOND // 50, 15
+_FRAME_BYTES, _PAUSE_FRAMES, _BREATH_FRAMES = BYTES_A_SECOND // 50, 15, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,22 @@ class Cutter:
         return Window(begin / BYTES_A_SECOND, self._bytes_before / BYTES_A_SECOND, sound)
 
     def _quietest(self, end: int) -> int:
-        """Give the quietest place before `end`, in bytes; of equally quiet ones the last."""
+        """Give the quietest place before `end`, in bytes."""
         begin = max(0, end - self._place)
         frames = range(begin, end - _FRAME_BYTES + 1, _FRAME_BYTES)
         loud = [_loudness(self._held[place : place + _FRAME_BYTES]) for place in frames]
-        pause = min(_PAUSE_FRAMES, len(loud))
-        total = sum(loud[:pause])
-        least, found = total, 0
-        for first in range(1, len(loud) - pause + 1):
-            total += loud[first + pause - 1] - loud[first - 1]
-            if total <= least:
-                least, found = total, first
-        return min(end, begin + found * _FRAME_BYTES + pause * _FRAME_BYTES // 2 // 2 * 2)
+        pauses = _sums(loud, _PAUSE_FRAMES)
+        pause = max(range(len(pauses)), key=lambda first: (-pauses[first], first))
+        breaths = _sums(loud[pause : pause + _PAUSE_FRAMES], _BREATH_FRAMES)
+        middle = len(breaths) // 2
+        breath = min(range(len(breaths)), key=lambda first: (breaths[first], abs(first - middle)))
+        return begin + (pause + breath) * _FRAME_BYTES + _BREATH_FRAMES * _FRAME_BYTES // 2
+
+
+def _sums(loud: list[int], length: int) -> list[int]:
+    """Give how loud every stretch of so many frames is."""
+    before = [0, *accumulate(loud)]
+    return [after - ago for ago, after in zip(before, before[length:], strict=False)]
 
 
 def _whole(seconds: float) -> int:

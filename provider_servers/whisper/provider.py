@@ -99,16 +99,14 @@ class WhisperProvider(BackedProvider):
     async def _transcribe(self, call: Call, lease: Lease, windows: AsyncGenerator[Window]) -> AsyncGenerator[Event]:
         """Give the segments of each window when it has been heard, and the result in the end."""
         whole = Transcription(options.asking(call.options), call.options["output_format"])
-        for event in whole.beginning():
-            yield event
         heard = 0.0
         async for window in windows:
             request = Request(self._link, lease, window, _transcribing(window, whole.next_asking()), call.log)
             async with aclosing(request.run()) as news:
                 async for one in news:
                     yield one
-            for segment in whole.add(request.answer, window):
-                yield segment
+            for event in whole.add(request.answer, window):
+                yield event
             heard = window.end
         yield whole.result()
         yield Usage("second", input_units=heard)

@@ -38,22 +38,22 @@ class Transcription:
         """Give what to ask for the next window: its language is that of the first window in which somebody spoke."""
         return replace(self.asking, language=self.asking.language or self._language)
 
-    def add(self, transcript: Transcript, window: Window) -> Iterator[Segment]:
-        """Take what was heard in a window; give its segments with the recording's times."""
+    def add(self, transcript: Transcript, window: Window) -> Iterator[Segment | TextResult]:
+        """Take what was heard in a window; give its segments with the recording's times.
+
+        Before the first of all comes what the text output will be, where that is not plain text.
+        """
         heard = [one for one in transcript.segments if one.text.strip()]
         if heard and not self._language:
             self._language = transcript.language
+        if heard and not self._segments and self.form != "text":
+            yield TextResult(media_type=FORMS[self.form])
         for one in heard:
             segment = _moved(one, window, words=self.asking.word_timestamps)
             self._segments.append(segment)
             if self.form == "json":
                 self._raw.append(_raw(one, segment, len(self._raw), window))
             yield segment
-
-    def beginning(self) -> Iterator[TextResult]:
-        """Say what the text output will be, where it is not plain text."""
-        if self.form != "text":
-            yield TextResult(media_type=FORMS[self.form])
 
     def result(self) -> TextResult:
         """Give what is known in the end."""

@@ -76,7 +76,7 @@ async def detect_language(
     audio_file: Annotated[UploadFile, File()],
     encode: Annotated[bool, Query(description="Encode audio first through FFmpeg")] = True,
 ):
-    words = [word for words in engine.hear(load(audio_file, encode)[: 30 * 32_000]) for word in words]
+    words = [word for words in engine.hear(load(audio_file, encode)[: 8 * 32_000]) for word in words]
     confidence = sum(word.probability for word in words) / max(1, len(words))
     return {"detected_language": "english", "language_code": "en", "confidence": confidence}
 
