@@ -108,14 +108,17 @@ class Connection:
             return await method(request, metadata=inject(metadata), timeout=timeout or ASK_SECONDS)
 
     async def follow(
-        self, method: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None = None,
     ) -> AsyncGenerator[ResponseT]:
         """Make a call whose answers come one by one; leaving the iteration cancels it.
 
         Raises:
             AutoMarketError: the call failed.
         """
-        call = method(request, metadata=inject())
+        call = method(request, metadata=inject(), timeout=timeout)
         try:
             with self.errors():
                 async for response in call:

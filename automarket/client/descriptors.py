@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from automarket.assets.roles import Role
     from automarket.media.info import AudioFormat, ImageFormat
+    from automarket.service_status import ServiceStatus
 
 
 class ProviderKind(StrEnum):
@@ -21,11 +22,15 @@ class ProviderKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether something can take work now; if not, why and what mends it."""
+    """Whether something can take work now; if not, why and what mends it.
+
+    `error_reason` is the reason of the error that a call would get, where the provider names one: "DOCKER_MISSING".
+    """
 
     available: bool
     reason: str = ""
     hint: str = ""
+    error_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +186,21 @@ class Diagnostics:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceChange:
+    """How the backend of one instance is now. Instances without a backend that has to be started have none."""
+
+    provider_id: str
+    instance_id: str
+    status: ServiceStatus
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One change that `watch` reports.
 
     Exactly one of the rest is set: a provider or model that is new or has changed, one that is gone (a provider's id; a
-    provider's and a model's), or the mark that everything that was there at the start has been reported.
+    provider's and a model's), how a backend is now, or the mark that everything that was there at the start has been
+    reported.
     """
 
     version: int
@@ -193,4 +208,5 @@ class Change:
     model: ModelInfo | None = None
     provider_removed: str | None = None
     model_removed: tuple[str, str] | None = None
+    service: ServiceChange | None = None
     snapshot_complete: bool = False

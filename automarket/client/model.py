@@ -10,7 +10,7 @@ from automarket.client.plan import CallSettings, Plan
 from automarket.client.run import describe
 from automarket.client.stream import TransformStream
 from automarket.client.target import Target
-from automarket.errors import NotFoundError, UnavailableError
+from automarket.errors import NotFoundError, StateError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -67,7 +67,7 @@ class ModelHandle:
         """
         try:
             found = await describe(self._connection, self._target)
-        except NotFoundError:
+        except (NotFoundError, StateError):
             return False
         except UnavailableError as error:
             return _no_or_raise(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import struct_pb2
@@ -13,7 +14,7 @@ from automarket.client.model import Model, ModelHandle
 from automarket.client.plan import used_as
 from automarket.client.run import describe
 from automarket.client.target import Target
-from automarket.errors import CapabilityUnknown, ProviderUnavailable, StateError
+from automarket.errors import CapabilityUnknown, DeadlineExceeded, ProviderUnavailable, StateError
 from automarket.v1 import media_provider_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from automarket.service_status import ServiceStatus
 
 HandleT = TypeVar("HandleT", bound=ModelHandle)
+
+MAX_LOG_LINES = 1000
 
 
 class ProviderHandle:
@@ -181,19 +184,39 @@ class ProviderHandle:
         return wire.configured(response)
 
     async def start_service(
-        self, *, instance_id: str = "", on_status: Callable[[ServiceStatus], None] | None = None
+        self,
+        timeout: float | None = None,
+        *,
+        instance_id: str = "",
+        on_status: Callable[[ServiceStatus], None] | None = None,
     ) -> ServiceStatus:
-        """Start the provider's backend and wait until it is ready; `on_status` gets every state on the way.
+        """Start the provider's backend, wait until it is ready and give its final status.
+
+        A backend that makes no progress for a while has failed to start, whatever the time-out: see the provider.
+
+        Args:
+            timeout: seconds to wait in all; None waits for as long as it takes. The start goes on afterwards.
+            instance_id: one instance; empty means every instance.
+            on_status: gets every state on the way.
 
         Raises:
-            ServiceStartFailed: it could not be started.
+            ServiceStartFailed: it could not be started; with its exit code and the last lines that it wrote.
+            StateError: something that it needs is missing here; the class says what, the hint what mends it.
+            DeadlineExceeded: it was not ready in time.
         """
         request = pb.StartServiceRequest(provider_id=self._asked, instance_id=instance_id)
+        states = self._connection.follow(self._connection.providers.StartService, request, timeout)
         status = None
-        async for response in self._connection.follow(self._connection.providers.StartService, request):
-            status = service_status.from_proto(response.status)
-            if on_status is not None:
-                on_status(status)
+        try:
+            async with contextlib.aclosing(states):
+                async for response in states:
+                    status = service_status.from_proto(response.status)
+                    if on_status is not None:
+                        on_status(status)
+        except DeadlineExceeded:
+            last = f": {status.message or status.state}" if status else ""
+            message = f"the backend of provider {self.id} was not ready within {timeout:g} s{last}"
+            raise DeadlineExceeded(message, hint="it goes on starting; wait longer") from None
         return status or await self.service_status(instance_id=instance_id)
 
     async def stop_service(self, *, instance_id: str = "") -> ServiceStatus:
@@ -202,9 +225,16 @@ class ProviderHandle:
         response = await self._connection.ask(self._connection.providers.StopService, request)
         return service_status.from_proto(response.status)
 
-    async def service_status(self, *, instance_id: str = "") -> ServiceStatus:
-        """Ask how the provider's backend is, all instances added up; `instances` has each by itself."""
-        request = pb.GetServiceStatusRequest(provider_id=self._asked, instance_id=instance_id)
+    async def service_status(self, *, instance_id: str = "", log_lines: int = 0) -> ServiceStatus:
+        """Ask how the provider's backend is, all instances added up; `instances` has each by itself.
+
+        Args:
+            instance_id: one instance; empty means every instance.
+            log_lines: how many of the last lines that it wrote to give, at most 1,000.
+        """
+        request = pb.GetServiceStatusRequest(
+            provider_id=self._asked, instance_id=instance_id, log_line_count=min(max(log_lines, 0), MAX_LOG_LINES)
+        )
         response = await self._connection.ask(self._connection.providers.GetServiceStatus, request)
         return service_status.from_proto(response.status, response.instances)
 

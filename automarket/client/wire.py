@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf import json_format
 
-from automarket import capabilities
+from automarket import capabilities, service_status
 from automarket.assets.roles import Role
 from automarket.client import descriptors as d
 from automarket.media.wire import audio_format_from_proto, image_format_from_proto, to_seconds
 from automarket.v1 import media_provider_service_pb2, model_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from google.protobuf import duration_pb2, struct_pb2
 
@@ -43,7 +43,7 @@ def _whole(value: Any) -> Any:
 
 def availability(message: model_pb2.Availability) -> d.Availability:
     """Give whether something can take work."""
-    return d.Availability(message.available, message.reason, message.hint)
+    return d.Availability(message.available, message.reason, message.hint, message.error_reason)
 
 
 def names(references: Iterable[model_pb2.CapabilityRef]) -> tuple[str, ...]:
@@ -176,20 +176,23 @@ def route(message: discovery_service_pb2.ResolveResponse) -> d.Route:
 
 def change(message: discovery_service_pb2.WatchResponse) -> d.Change | None:
     """Give a change; None for one of a kind that this client does not know."""
-    version = message.version
-    match message.WhichOneof("change"):
-        case "provider":
-            return d.Change(version, provider=provider(message.provider))
-        case "provider_removed":
-            return d.Change(version, provider_removed=message.provider_removed)
-        case "model":
-            return d.Change(version, model=model(message.model))
-        case "model_removed":
-            return d.Change(version, model_removed=(message.model_removed.provider_id, message.model_removed.model_id))
-        case "snapshot_complete":
-            return d.Change(version, snapshot_complete=True)
-        case _:
-            return None
+    kind = message.WhichOneof("change")
+    read = _CHANGES.get(kind) if kind else None
+    return d.Change(message.version, **{kind: read(getattr(message, kind))}) if kind and read else None
+
+
+def _service(message: discovery_service_pb2.ServiceChange) -> d.ServiceChange:
+    return d.ServiceChange(message.provider_id, message.instance_id, service_status.from_proto(message.status))
+
+
+_CHANGES: dict[str, Callable[[Any], Any]] = {
+    "provider": provider,
+    "provider_removed": str,
+    "model": model,
+    "model_removed": lambda key: (key.provider_id, key.model_id),
+    "service": _service,
+    "snapshot_complete": lambda _: True,
+}
 
 
 def diagnostics(message: media_provider_service_pb2.GetDiagnosticsResponse) -> d.Diagnostics:
