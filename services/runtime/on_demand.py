@@ -77,6 +77,11 @@ class OnDemand:
 
     # --- how it is ---
 
+    @property
+    def url(self) -> str:
+        """Where it is, or will be."""
+        return self._service.url
+
     async def status(self, log_lines: int = 0) -> ServiceStatus:
         """Say how it is: BUSY while calls use it, whatever its probes say, IDLE when it had nothing to do for a while.
 
