@@ -9,11 +9,10 @@ that nothing else is answered meanwhile, and whatever fails is `500 Internal Ser
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import FastAPI, File, Query, UploadFile
@@ -21,6 +20,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from tests.backends.common import serve
 from tests.backends.whisper.engine import Engine, segment
+from tests.backends.whisper.written import written
 
 LANGUAGES = re.split(
     " ",
@@ -29,8 +29,7 @@ LANGUAGES = re.split(
     "si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh",
 )
 ENGINE = os.environ.get("ASR_ENGINE", "faster_whisper")
-OLDER = ("id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio")
-OLDER += ("no_speech_prob", "words")
+VAD = "Enable the voice activity detection (VAD) to filter out parts of the audio without speech"
 
 app = FastAPI(title="Whisper Asr Webservice", version="1.9.1")
 engine = Engine()
@@ -54,8 +53,10 @@ async def asr(
     task: Annotated[str | None, Query(json_schema_extra={"enum": ["transcribe", "translate"]})] = "transcribe",
     language: Annotated[str | None, Query(json_schema_extra={"enum": LANGUAGES})] = None,
     initial_prompt: Annotated[str | None, Query()] = None,
-    vad_filter: Annotated[bool | None, Query(include_in_schema=ENGINE == "faster_whisper")] = False,
-    word_timestamps: Annotated[bool, Query(include_in_schema=ENGINE != "whisperx")] = False,
+    vad_filter: Annotated[bool | None, Query(description=VAD, include_in_schema=ENGINE == "faster_whisper")] = False,
+    word_timestamps: Annotated[
+        bool, Query(description="Word level timestamps", include_in_schema=ENGINE != "whisperx")
+    ] = False,
     diarize: Annotated[bool, Query(include_in_schema=ENGINE == "whisperx")] = False,
     min_speakers: Annotated[int | None, Query(include_in_schema=ENGINE == "whisperx")] = None,
     max_speakers: Annotated[int | None, Query(include_in_schema=ENGINE == "whisperx")] = None,
@@ -67,7 +68,7 @@ async def asr(
     segments = [segment(number, words, with_words=word_timestamps) for number, words in heard]
     name = quote(audio_file.filename or "")
     headers = {"Asr-Engine": ENGINE, "Content-Disposition": f'attachment; filename="{name}.{output}"'}
-    pieces = iter(written(output, language or "en", segments).splitlines(keepends=True))
+    pieces = iter(written(output, language or "en", segments, shape).splitlines(keepends=True))
     return StreamingResponse(pieces, media_type="text/plain", headers=headers)
 
 
@@ -93,44 +94,6 @@ def load(upload: UploadFile, encode: bool) -> bytes:
     if done.returncode:
         raise RuntimeError(f"Failed to load audio: {done.stderr.decode()}")
     return done.stdout
-
-
-def written(output: str | None, language: str, segments: list[dict[str, Any]]) -> str:
-    """Write a transcript; what is no known output is plain text."""
-    texts = [one["text"].strip().replace("-->", "->") for one in segments]
-    times = [(one["start"], one["end"]) for one in segments]
-    if output == "json":
-        rows = [as_shaped(one) for one in segments]
-        return json.dumps({"language": language, "segments": rows, "text": "".join(one["text"] for one in segments)})
-    if output == "srt":
-        blocks = enumerate(zip(times, texts, strict=True), 1)
-        return "".join(f"{n}\n{clock(b, ',', 1)} --> {clock(e, ',', 1)}\n{text}\n\n" for n, ((b, e), text) in blocks)
-    if output == "vtt":
-        blocks = zip(times, texts, strict=True)
-        return "WEBVTT\n\n" + "".join(f"{clock(b, '.')} --> {clock(e, '.')}\n{text}\n\n" for (b, e), text in blocks)
-    if output == "tsv":
-        rows = zip(times, texts, strict=True)
-        return "start\tend\ttext\n" + "".join(
-            f"{round(b * 1000)}\t{round(e * 1000)}\t{text}\n" for (b, e), text in rows
-        )
-    return "".join(f"{text}\n" for text in texts)
-
-
-def as_shaped(one: dict[str, Any]) -> Any:
-    """Write a segment as the builds do that had tuples, or as an object."""
-    if shape == "objects":
-        return one
-    words = one["words"] and [[*word.values()] for word in one["words"]]
-    row = one | {"words": words}
-    return [row[name] for name in (OLDER if shape == "older" else row)]
-
-
-def clock(seconds: float, mark: str, hours: int = 0) -> str:
-    thousandths = round(seconds * 1000)
-    hour, rest = divmod(thousandths, 3_600_000)
-    minute, rest = divmod(rest, 60_000)
-    second, thousandth = divmod(rest, 1000)
-    return (f"{hour:02d}:" if hour or hours else "") + f"{minute:02d}:{second:02d}{mark}{thousandth:03d}"
 
 
 if __name__ == "__main__":
