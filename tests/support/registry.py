@@ -1,0 +1,143 @@
+"""A registry of images on loopback, so that tests pull for real, over a line that is as slow as they want it.
+
+What was pushed is kept between runs: the large layers go there once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import random
+import tarfile
+import tempfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.support.engine import client
+from tests.support.images import backend_image
+from tests.support.mesh import free_port
+from tests.support.require import command, require
+from tests.support.throttling_proxy import ThrottlingProxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from typing import IO
+
+_FOLDER = Path(__file__).resolve().parent.parent.parent / ".cache" / "docker-tests" / "registry"
+_MANIFEST = {"accept": "application/vnd.docker.distribution.manifest.v2+json"}
+_CONFIG = """\
+version: 0.1
+log: {{level: warn, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
+
+
+@dataclass
+class Registry:
+    """A registry that runs.
+
+    Attributes:
+        port: of the registry itself, for pushes.
+        line: what pulls come through.
+        line_port: its port.
+    """
+
+    port: int
+    line: ThrottlingProxy
+    line_port: int
+
+    def reference(self, name: str, tag: str) -> str:
+        """Give the name under which an image is pulled, whether it is there or not."""
+        return f"127.0.0.1:{self.line_port}/{name}:{tag}"
+
+    async def publish(self, name: str, size: int = 8 * 1024 * 1024, **faults: object) -> str:
+        """Offer the image of a backend with a layer of `size` bytes that this machine has not got; give its name."""
+        base = await asyncio.to_thread(backend_image, name, **faults)
+        tag = f"{base.rpartition(':')[2]}-{size}"
+        async with httpx.AsyncClient(trust_env=False) as http:
+            there = await http.get(f"http://127.0.0.1:{self.port}/v2/{name}/manifests/{tag}", headers=_MANIFEST)
+        if there.status_code != 200:
+            await asyncio.to_thread(_push, f"127.0.0.1:{self.port}/{name}", tag, _padded(base, size))
+        return self.reference(name, tag)
+
+    async def forget(self, reference: str) -> None:
+        """Remove an image from this machine, so that it is pulled again."""
+        await asyncio.to_thread(_forget, reference)
+
+
+def _push(repository: str, tag: str, context: IO[bytes]) -> None:
+    with client() as docker:
+        docker.images.build(fileobj=context, custom_context=True, tag=f"{repository}:{tag}", rm=True, forcerm=True)
+        for message in docker.api.push(repository, tag=tag, stream=True, decode=True):
+            assert "error" not in message, message
+        docker.images.remove(f"{repository}:{tag}")
+
+
+@asynccontextmanager
+async def loopback_registry(rate: float | None = None) -> AsyncGenerator[Registry]:
+    """Run a registry with a line of `rate` bytes a second in front of it (`registry.line.rate` changes it).
+
+    What was pulled from it is removed in the end; containers that use it have to be gone by then.
+    """
+    require("docker-registry")
+    port = free_port()
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="am-registry-") as folder:
+        config = Path(folder) / "config.yml"
+        config.write_text(_CONFIG.format(folder=_FOLDER, port=port))
+        program = command("docker-registry")
+        assert program is not None
+        process = await asyncio.create_subprocess_exec(program, "serve", str(config), stderr=asyncio.subprocess.DEVNULL)
+        line = ThrottlingProxy(port, rate)
+        try:
+            await _listening(port)
+            async with line.running() as line_port:
+                yield Registry(port, line, line_port)
+                await asyncio.to_thread(_forget_all, line_port)
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
+
+
+def _padded(base: str, size: int) -> io.BytesIO:
+    """Pack what a build needs that puts so many random bytes on top of an image, the same each time."""
+    packed = io.BytesIO()
+    dockerfile = f"FROM {base}\nCOPY padding /padding\n".encode()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in (("Dockerfile", dockerfile), ("padding", random.Random(size).randbytes(size))):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    packed.seek(0)
+    return packed
+
+
+def _forget(reference: str) -> None:
+    import docker.errors
+
+    with client() as docker_client, contextlib.suppress(docker.errors.ImageNotFound):
+        docker_client.images.remove(reference, force=True)
+
+
+def _forget_all(port: int) -> None:
+    with client() as docker:
+        for image in docker.images.list():
+            for tag in image.tags:
+                if tag.startswith(f"127.0.0.1:{port}/"):
+                    docker.images.remove(tag, force=True)
