@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from automarket.service_status import ServiceStatus
     from services.runtime.on_demand import OnDemand
 
-_PHASES = {ServiceState.PULLING: "pulling", ServiceState.LOADING: "loading"}
+_NEARLY_READY = (ServiceState.LOADING, ServiceState.READY, ServiceState.BUSY, ServiceState.IDLE)
+_PHASES = {ServiceState.PULLING: "pulling", **dict.fromkeys(_NEARLY_READY, "loading")}
 
 
 class BackedProvider(Provider):

@@ -14,10 +14,12 @@ import pytest
 from automarket.errors import AutoMarketError, InstanceReplaced, RegistrationInvalid
 from automarket.rpc.channel import open_channel
 from automarket.v1 import discovery_service_pb2
+from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from provider_servers.runtime.serve import ProviderServer
 from provider_servers.runtime.testing import serving
 from tests.provider_servers.runtime.bench import ROOT, Bench, Unfit, call, first, kinds, told
+from tests.support.backed import FAILED, READY, Backed
 from tests.support.gateway import Here, until, until_true
 
 MODULE = "tests.provider_servers.runtime.bench"
@@ -190,3 +192,56 @@ async def test_sigterm_ends_a_call_that_outlasts_the_grace(short_dir):
         assert (await ended(running, 5))[0] == 0
         with pytest.raises(AutoMarketError):
             await busy
+
+
+@asynccontextmanager
+async def watching(control):
+    """Collect what control says of backends and models."""
+    told, models = [], set()
+
+    async def follow():
+        request = discovery_service_pb2.WatchRequest(include_models=True)
+        async for change in DiscoveryServiceStub(control).Watch(request):
+            if change.HasField("service"):
+                told.append(change.service.status)
+            if change.HasField("model"):
+                models.add(change.model.id)
+            models.discard(change.model_removed.model_id)
+
+    following = asyncio.create_task(follow())
+    try:
+        yield told, models
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def test_the_mesh_hears_how_a_backend_is_also_after_control_came_back(short_dir):
+    here = Here(short_dir)
+    provider = Backed()
+    async with serving(provider, here.control):
+        async with here.running_control() as control, watching(control) as (told, _):
+            await until(lambda: told and told[-1].state == pb.SERVICE_STATE_STOPPED)
+            provider.backend.become(FAILED)
+            await until(lambda: told[-1].state == pb.SERVICE_STATE_FAILED)
+            assert (told[-1].exit_code, told[-1].out_of_memory, len(told[-1].log_lines)) == (137, True, 20)
+        async with here.running_control() as control, watching(control) as (told, _):
+            await until(lambda: told and told[-1].state == pb.SERVICE_STATE_FAILED)
+            provider.backend.become(READY)
+            await until(lambda: told[-1].state == pb.SERVICE_STATE_READY)
+            assert told[-1].managed
+
+
+async def test_the_mesh_hears_that_models_have_changed_also_while_control_was_away(short_dir):
+    here = Here(short_dir)
+    provider = Backed()
+    async with serving(provider, here.control):
+        async with here.running_control() as control, watching(control) as (_, models):
+            await until(lambda: models == {"shout"})
+            provider.configure({"more": ["whisper-it", "sing"]})
+            await until(lambda: models == {"shout", "whisper-it", "sing"})
+            provider.configure({"more": ["sing"]})
+            await until(lambda: models == {"shout", "sing"})
+        provider.configure({"more": ["hum"]})
+        async with here.running_control() as control, watching(control) as (_, models):
+            await until(lambda: models == {"shout", "hum"})

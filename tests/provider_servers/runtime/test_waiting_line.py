@@ -49,14 +49,17 @@ async def test_calls_go_first_come_first_served(places):
     assert (places.active, places.queued) == (0, 0)
 
 
-async def test_those_who_wait_are_told_when_the_line_moves_and_only_then(places):
+async def test_those_who_wait_are_told_when_the_line_moves_and_once_a_second(places):
     first, second, third = (Caller(places) for _ in range(3))
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.4)
     assert (first.told, second.told, third.told) == ([], [0], [1])
+    await asyncio.sleep(1.8)
+    assert second.told in ([0, 0, 0], [0, 0])  # a busy machine is late
+    assert set(third.told) == {1}
     await first.go()
     await asyncio.wait_for(second.inside.wait(), 1)
-    await asyncio.sleep(0.7)
-    assert third.told == [1, 0]
+    await asyncio.sleep(0.5)
+    assert third.told[-1] == 0
     await second.go()
     await third.go()
 
