@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from automarket.media.info import CastSpec as CastSpec
     from automarket.media.info import ImageFormat as ImageFormat
     from automarket.media.info import MediaInfo as MediaInfo
+    from automarket.service_status import ServiceState as ServiceState
+    from automarket.service_status import ServiceStatus as ServiceStatus
     from automarket.stored import StoredAsset as StoredAsset
 
     __version__: str
@@ -77,6 +79,8 @@ _HOMES = {
     "ProviderHandle": "automarket.client.provider",
     "Report": "automarket.client.results",
     "Role": "automarket.assets.roles",
+    "ServiceState": "automarket.service_status",
+    "ServiceStatus": "automarket.service_status",
     "Speech": "automarket.assets",
     "SpeechToTextModel": "automarket.client.families",
     "StoredAsset": "automarket.stored",
@@ -111,6 +115,8 @@ __all__ = [
     "ProviderHandle",
     "Report",
     "Role",
+    "ServiceState",
+    "ServiceStatus",
     "Speech",
     "SpeechToTextModel",
     "StoredAsset",

@@ -11,9 +11,9 @@ import automarket
 
 EXPORTS = """
 Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError CastSpec CompositionResult Fallback
-Image ImageFormat MediaInfo Mesh Model Overlay ProviderHandle Report Role Speech SpeechToTextModel StoredAsset Text
-TextToSpeechModel TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel __version__ connect
-errors events sync
+Image ImageFormat MediaInfo Mesh Model Overlay ProviderHandle Report Role ServiceState ServiceStatus Speech
+SpeechToTextModel StoredAsset Text TextToSpeechModel TransformStream Video VideoCompositionModel VideoToAudioModel
+VideoToImageModel __version__ connect errors events sync
 """
 
 
