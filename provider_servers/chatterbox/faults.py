@@ -46,6 +46,11 @@ def may_pass(error: BackendFailed) -> bool:
     return known.get(UPSTREAM_CODE) in (LOST, NOT_LOADED) or (UPSTREAM_CODE not in known and "backend" in known)
 
 
+def answered(error: BackendFailed) -> bool:
+    """Tell whether the server said so itself."""
+    return error.metadata.get(UPSTREAM_CODE, LOST) != LOST
+
+
 def check(response: httpx.Response) -> None:
     """Raise what a response says that is no success; its body has been read.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from automarket.errors import BackendFailed
 from provider_servers.chatterbox.client import ChatterboxClient
-from provider_servers.chatterbox.faults import may_pass
+from provider_servers.chatterbox.faults import answered, may_pass
 from provider_servers.runtime import Progress, waiting
 
 if TYPE_CHECKING:
@@ -75,11 +75,13 @@ class Request(Generic[T]):
             self._log(f"{self._doing} failed and is tried once more: {error.message}")
             yield Progress("running", message=f"{self._doing} failed and is tried once more")
             await asyncio.sleep(error.retry_after or _PAUSE_SECONDS)
+            # A server that answers is there; one that does not may have ended, and is started again.
+            if not answered(error):
+                async with aclosing(self._lease.ready()) as states:
+                    async for status in states:
+                        yield waiting(status)
         else:
             return
-        async with aclosing(self._lease.ready()) as states:
-            async for status in states:
-                yield waiting(status)
         async with aclosing(self._try()) as news:
             async for one in news:
                 yield one
