@@ -24,11 +24,11 @@ from provider_servers.runtime import (
     runs_in_docker,
     waiting,
 )
+from provider_servers.runtime.recording import windows_of
 from provider_servers.runtime.subtitles import FORMS
 from provider_servers.runtime.windows import SAMPLE_RATE
 from provider_servers.whisper import options
 from provider_servers.whisper.client import is_ready
-from provider_servers.whisper.recording import windows_of
 from provider_servers.whisper.request import Link, Request
 from provider_servers.whisper.transcription import Transcription
 from services.runtime import OnDemand, make_service

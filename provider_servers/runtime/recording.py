@@ -1,4 +1,4 @@
-"""From a WAV stream that arrives to the windows that are sent."""
+"""From a WAV stream that arrives to the windows that are heard."""
 
 from __future__ import annotations
 
