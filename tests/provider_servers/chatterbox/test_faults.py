@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 
 import httpx
@@ -43,16 +44,17 @@ async def at_rest(backend):
 async def test_a_cancel_frees_the_caller_at_once_and_nothing_further_is_sent_25_times(starting):
     async with starting(**SLOW) as (backend, call):
         for _ in range(25):
+            busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
             events = call.stream("text-to-speech", TEXT)
             await first_chunk(events)
             left_at = time.time()
             await events.aclose()
-            assert time.time() - left_at < 0.2
+            assert time.time() - left_at < 0.2 * busy
             await asyncio.sleep(0.3)
             await at_rest(backend)
-            last = backend.notes("begin", path="/tts")[-1]
-            assert last["at"] < left_at + 0.05
-            assert backend.notes("end", path="/tts")[-1]["at"] - left_at < 1.0
+            assert backend.notes("begin", path="/tts")[-1]["at"] < left_at + 0.05 * busy
+            # The server is free after the sentence that it had begun.
+            assert sum(note["at"] > left_at for note in backend.notes("end", path="/tts")) <= 1
 
 
 async def test_sentences_that_nobody_waits_for_do_not_pile_up(starting):
