@@ -1,0 +1,157 @@
+"""Text in, text out, token by token, by the models of an Ollama backend: POST /api/chat.
+
+A model that the backend does not have is pulled when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from automarket.errors import AutoMarketError, ModelUnknown
+from provider_servers.ollama.client import OllamaClient, is_ready, new_http
+from provider_servers.ollama.models import engine_options, messages, offered
+from provider_servers.ollama.waits import LOADING, PULL_SECONDS, pulling, with_signs
+from provider_servers.runtime import (
+    Availability,
+    BackedProvider,
+    Call,
+    Event,
+    Model,
+    Progress,
+    ServiceState,
+    TextDelta,
+    TextResult,
+    Usage,
+    runs_in_docker,
+    waiting,
+)
+from services.ollama import SPEC, OllamaSettings
+from services.runtime import OnDemand, make_service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from provider_servers.ollama.client import HeldModel
+    from services.runtime import Lease
+
+_UP = (ServiceState.READY, ServiceState.BUSY, ServiceState.IDLE)
+REFRESH_SECONDS = 5.0
+
+
+class OllamaProvider(BackedProvider):
+    """Language models of an Ollama backend."""
+
+    id = "ollama"
+    name = "Ollama"
+    description = "Language models on this machine by Ollama in Docker; models are pulled at first use."
+    aliases = ("ollama-docker",)
+    max_concurrent_calls = 16
+
+    def __init__(self, settings: OllamaSettings | None = None, backend: OnDemand | None = None) -> None:
+        settings = settings or OllamaSettings()
+        super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=is_ready), settings))
+        self._further = [name.strip() for name in settings.models.split(",") if name.strip()]
+        self._held: list[HeldModel] = []
+        self._following: asyncio.Task[None] | None = None
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Say whether there is a Docker to run the backend in, or a backend that runs already."""
+        return runs_in_docker(OllamaSettings().base_url)
+
+    def models(self) -> Sequence[Model]:
+        """List what the backend has, as far as it was ever seen, and what can be pulled."""
+        return offered(self._held, self._further)
+
+    async def open(self) -> None:
+        """Look for a backend that runs already, and follow what it has."""
+        self._http = new_http()
+        await super().open()
+        self._following = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop the backend, where it is the mesh's."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await super().close()
+        await self._http.aclose()
+
+    async def transform(self, call: Call) -> AsyncGenerator[Event]:
+        """Answer a text. Closing this closes the connection, which stops the backend's work."""
+        text = await call.input("text").text()
+        async with self._backend.lease() as lease:
+            async for status in lease.ready():
+                yield waiting(status)
+            client = OllamaClient(lease.url, self._http)
+            try:
+                async with aclosing(_answer(call, text, client, lease)) as events:
+                    async for event in events:
+                        yield event
+            except ModelUnknown:  # said before anything else, so nothing has been given yet
+                async with aclosing(self._pull(call, client, lease)) as events:
+                    async for event in events:
+                        yield event
+            else:
+                return
+            async with aclosing(_answer(call, text, client, lease)) as events:
+                async for event in events:
+                    yield event
+
+    async def _pull(self, call: Call, client: OllamaClient, lease: Lease) -> AsyncGenerator[Progress]:
+        name, told = call.model.id, 0.0
+        call.log(f"model {name} is not there: pulling it")
+        yield Progress("pulling", None, f"pulling {name}")
+        state = None
+        async with aclosing(with_signs(client.pull(name), lease, PULL_SECONDS)) as states:
+            async for new in states:
+                changed = new is not None and (state is None or new.status != state.status)
+                state = new or state
+                if state is not None and (changed or time.monotonic() - told > PULL_SECONDS):
+                    told = time.monotonic()
+                    yield pulling(name, state)
+        await self._refresh(client)
+
+    async def _follow(self) -> None:
+        """List the backend's models anew when it comes up and when calls have begun or ended."""
+        async with aclosing(self._backend.watch()) as states:
+            async for status in states:
+                if status.state in _UP:
+                    await self._refresh(OllamaClient(self._backend.url, self._http))
+                    await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _refresh(self, client: OllamaClient) -> None:
+        try:
+            held = await client.models()
+        except AutoMarketError:
+            return  # it has gone: what it had stays listed, since its volume stays
+        if held != self._held:
+            self._held = held
+            self.models_changed()
+
+
+async def _answer(call: Call, text: str, client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:
+    name, options, begin = call.model.id, call.options, time.monotonic()
+    parts = client.chat(
+        name, messages(text, options), options=engine_options(options), keep_alive=options.get("keep_alive")
+    )
+    begun = False
+    async with aclosing(with_signs(parts, lease, 1.0)) as signs:
+        async for part in signs:
+            if part is None:
+                if not begun:
+                    yield Progress(LOADING, None, f"loading {name}, {time.monotonic() - begin:.0f} s")
+                continue
+            begun = True
+            if part.tokens:
+                yield TextDelta(part.tokens)
+            elif part.thinking:
+                yield Progress("running", None, "the model is thinking")
+            if part.ending is not None:
+                call.log(f"ended by {part.ending.get('done_reason', 'stop')}")
+                yield TextResult()
+                read, written = (float(part.ending.get(f"{kind}eval_count", 0)) for kind in ("prompt_", ""))
+                yield Usage("token", input_units=read, output_units=written)
