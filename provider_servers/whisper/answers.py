@@ -52,7 +52,7 @@ class Heard:
         """
         likelihood, silence = self.raw.get("avg_logprob"), self.raw.get("no_speech_prob") or 0.0
         if isinstance(likelihood, int | float):
-            return _share(math.exp(min(0.0, likelihood)) * (1 - silence))
+            return _share(math.exp(min(likelihood, 0.0)) * (1 - silence))
         rated = [word.confidence for word in self.words if word.confidence is not None]
         return _share(sum(rated) / len(rated)) if rated else None
 
@@ -113,27 +113,29 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _segment(given: Any) -> Heard:
-    raw = _by_name(given) if isinstance(given, dict) else _named(given)
+    raw = _named(given)
     start, end = float(raw["start"]), float(raw["end"])
     if not (math.isfinite(start) and math.isfinite(end)):
         message = "a segment has no times"
         raise ValueError(message)
-    words = tuple(_word(one, start, end) for one in raw.get("words") or ())
+    words = tuple(_word(one, start, end) for one in raw["words"] or ())
     return Heard(start, max(start, end), str(raw["text"]), words, str(raw.get("speaker") or ""), raw)
 
 
-def _by_name(given: Any) -> dict[str, Any]:
-    return given
+def _named(given: Any) -> dict[str, Any]:
+    """Give a segment with its fields by name, and its words' too."""
+    if isinstance(given, dict):
+        raw = cast("dict[str, Any]", given)
+    else:
+        older = isinstance(given[9], int | float)  # where the newer order has the words
+        raw = dict(zip(_OLDER_FIELDS if older else _FIELDS, given, strict=False))
+    words: list[Any] = raw.get("words") or []
+    by_name: list[Any] = [one if isinstance(one, dict) else dict(zip(_WORD_FIELDS, one, strict=False)) for one in words]
+    return raw | {"words": by_name or None}
 
 
-def _named(row: list[Any]) -> dict[str, Any]:
-    older = isinstance(row[9], int | float)  # where the newer order has the words
-    return dict(zip(_OLDER_FIELDS if older else _FIELDS, row, strict=False))
-
-
-def _word(given: Any, start: float, end: float) -> HeardWord:
+def _word(raw: dict[str, Any], start: float, end: float) -> HeardWord:
     """Read a word; one that the engine could not place, such as a number, gets the times of its segment."""
-    raw = _by_name(given if isinstance(given, dict) else dict(zip(_WORD_FIELDS, given, strict=False)))
     begin = float(raw.get("start", start))
     confidence = raw.get("probability", raw.get("score"))
     rated = isinstance(confidence, int | float)
