@@ -247,14 +247,14 @@ class DockerComposeService:
                 status = await self._status(found)
                 if status.state in (ServiceState.READY, ServiceState.FAILED) or not status.running:
                     break
-                if clock.expired:
-                    status = self._stuck(status, found)
-                    break
                 if health(found or {}) != seen:
                     seen = health(found or {})
                     clock.moved()
-                yield status
                 await clock.look()
+                if clock.expired:
+                    status = self._stuck(status, found)
+                    break
+                yield status
             else:
                 return
         if status.state != ServiceState.READY:
@@ -264,7 +264,7 @@ class DockerComposeService:
     def _stuck(self, status: ServiceStatus, found: Attributes | None) -> ServiceStatus:
         error = f"backend {self.name} was started and did not get ready: no progress for {self._seconds:.0f} s"
         if said := health_output(found or {}):
-            error += f"; its health check says {said[:200]!r}"
+            error += f"; its health check says {said!r}"
         hint = f"its last lines may say why; {self._settings.variable('start_seconds')} gives it more time"
         return replace(status, state=ServiceState.FAILED, healthy=False, error=error, hint=hint, message="")
 

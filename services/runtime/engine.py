@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from automarket.docker_check import check_docker, docker_host
 from automarket.errors import DockerStopped, EngineMissing
 from automarket.secrets import scrub
-from services.runtime.streams import stream
+from services.runtime.streams import broken_off, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Engine:
     def __init__(self) -> None:
         self._client: Any = None
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="docker")
+        self._threads = _threads()
 
     async def containers(self, label: str) -> list[Attributes]:
         """List the containers with a label, those that do not run, too. The entries are short: see `inspect`."""
@@ -125,8 +125,9 @@ class Engine:
             yield message
 
     async def close(self) -> None:
-        """Give up the connection."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Give up the connection and the threads; both come back when they are needed."""
+        threads, self._threads = self._threads, _threads()
+        threads.shutdown(wait=False)
         self._drop()
 
     async def _ask(self, work: Callable[[Any], Any], gone: str = "", *, whole: bool = False) -> Any:
@@ -143,7 +144,7 @@ class Engine:
     def _work(self, work: Callable[[Any], Any], gone: str) -> Any:
         api = self._connected()
         import requests
-        from docker.errors import APIError, DockerException, NotFound
+        from docker.errors import APIError, NotFound
 
         try:
             return self._once_more(work, api, requests.ConnectionError)
@@ -153,7 +154,7 @@ class Engine:
             return None
         except APIError as error:
             raise Refused(error.explanation or str(error)) from error
-        except (requests.RequestException, DockerException, OSError) as error:
+        except broken_off() as error:
             self._drop()
             check_docker()
             raise DockerStopped(f"Docker's engine gave no answer: {type(error).__name__}") from error
@@ -178,6 +179,10 @@ class Engine:
             client.close()
 
 
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="docker")
+
+
 def _connect() -> Any:
     """Connect to the engine.
 
@@ -187,16 +192,14 @@ def _connect() -> Any:
     """
     if find_spec("docker") is None:
         raise EngineMissing("Docker's SDK is not installed", hint="pip install 'automarket[docker]'")
-    import requests
     from docker import APIClient
-    from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
     check_docker()
     options: dict[str, Any] = {"base_url": docker_host(), **kwargs_from_env()}
     try:
         return APIClient(**options, version="auto", timeout=_SECONDS)
-    except (DockerException, requests.RequestException, OSError) as error:
+    except broken_off() as error:
         message = f"Docker's engine gave no answer: {error}"
         raise DockerStopped(message, hint="docker info says more") from error
 

@@ -33,7 +33,7 @@ _REGISTRY = re.compile(
     r"|received unexpected HTTP status|proxyconnect",
     re.IGNORECASE,
 )
-_MEMORY = re.compile(r"minimum memory limit|invalid (size|memory)|memory.*(invalid|format)", re.IGNORECASE)
+_MEMORY = re.compile(r"minimum memory limit|invalid (size|memory)|memory.*(invalid|format|units)", re.IGNORECASE)
 
 
 def explain_start(text: str, name: str, settings: BackendSettings) -> AutoMarketError:

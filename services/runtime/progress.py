@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 5.0
 # A health check costs a container a little now and then, and so do our own questions: that is no progress.
-_CORES, _RECEIVED_A_SECOND, _READ_A_SECOND = 0.25, 16 * 1024, 256 * 1024
+_CORES, _RECEIVED_A_SECOND, _READ_A_SECOND = 0.1, 16 * 1024, 256 * 1024
 _LINES = 5
 
 
@@ -25,11 +25,8 @@ class StartClock:
         self._moved = self._looked = self._loop.time()
         self._lines: tuple[str, ...] = ()
         self._counters: Counters | None = None
-
-    @property
-    def expired(self) -> bool:
-        """There was no progress for too long."""
-        return self._loop.time() - self._moved >= self._seconds
+        self.expired = False
+        """There was no progress for too long, as the last look has found."""
 
     def moved(self) -> None:
         """Count something as progress."""
@@ -45,6 +42,7 @@ class StartClock:
         if lines != self._lines or self._works(counters, now - self._looked):
             self.moved()
         self._lines, self._counters, self._looked = lines, counters, now
+        self.expired = now - self._moved >= self._seconds
 
     def _works(self, now: Counters, seconds: float) -> bool:
         before = self._counters

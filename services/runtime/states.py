@@ -18,6 +18,7 @@ GROUP_LABEL = "automarket.exclusive-group"
 SETTINGS_LABEL = "automarket.settings"
 MESH = "mesh"
 FAILED_LINES = 20
+_LONGEST_OUTPUT = 200
 
 _ASKED_TO_END = (0, 130, 143)  # by itself, or by SIGINT or SIGTERM
 _KILLED = 137
@@ -47,9 +48,10 @@ def health(attributes: Attributes) -> str:
 
 
 def health_output(attributes: Attributes) -> str:
-    """Give what the health check wrote the last time."""
+    """Give the last line that the health check wrote the last time."""
     log: list[dict[str, Any]] = part(attributes, "State", "Health").get("Log") or []
-    return str(log[-1].get("Output") or "").strip() if log else ""
+    lines = str(log[-1].get("Output") or "").strip().splitlines() if log else []
+    return lines[-1].strip()[:_LONGEST_OUTPUT] if lines else ""
 
 
 def start_of(attributes: Attributes) -> tuple[str, str]:
@@ -119,7 +121,7 @@ def _running(attributes: Attributes, name: str, *, ready: bool) -> ServiceStatus
     if ready:
         return ServiceStatus(ServiceState.READY, message=f"{name} is ready")
     if health(attributes) == "unhealthy":
-        error = f"backend {name} runs and does not answer: its health check says {health_output(attributes)[:200]!r}"
+        error = f"backend {name} runs and does not answer: its health check says {health_output(attributes)!r}"
         return ServiceStatus(ServiceState.FAILED, healthy=False, error=error, hint=f"docker logs {container}")
     return ServiceStatus(ServiceState.LOADING, healthy=False, message=f"{name} is loading")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import AutoMarketError, DockerStopped
@@ -28,8 +29,7 @@ class _Reader:
 
     def read(self) -> None:
         """Read to the end; the thread's work."""
-        import requests
-        from docker.errors import APIError, DockerException
+        from docker.errors import APIError
 
         try:
             api = self._connect()
@@ -43,7 +43,7 @@ class _Reader:
             self._put({"error": error.explanation or str(error)})
         except AutoMarketError as error:
             self._put(error)
-        except (requests.RequestException, DockerException, OSError, ValueError, AttributeError) as error:
+        except (*broken_off(), ValueError, AttributeError) as error:
             # The SDK's reader of a connection that is shut meanwhile fails in several ways.
             self._put(DockerStopped(f"Docker's engine broke off: {type(error).__name__}"))
         self._put(_END)
@@ -79,6 +79,15 @@ async def stream(connect: Callable[[], Any], begin: Callable[[Any], Iterable[Any
             yield piece
     finally:
         reader.close()
+
+
+def broken_off() -> tuple[type[Exception], ...]:
+    """Give the errors by which the SDK tells that a connection to the engine broke, or never was."""
+    import requests
+    import urllib3
+    from docker.errors import DockerException
+
+    return requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, DockerException, OSError
 
 
 def _shut(response: Any) -> None:
