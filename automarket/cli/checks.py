@@ -12,11 +12,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 LEAST_FREE_BYTES = 1_000_000_000
 _COMMAND_SECONDS = 10
@@ -56,7 +58,7 @@ def check_programs() -> Iterator[Check]:
     yield _program("ffmpeg", "-version", wheel="imageio_ffmpeg", extra="ffmpeg", needed=True)
     yield _program("ffprobe", "-version", instead="ffmpeg takes its place")
     yield _program("flite", "--version", wheel="espeakng_loader", extra="flite")
-    yield check_docker()
+    yield from check_docker()
     yield _program("node", "--version", hint="needed by Node clients only: apt install nodejs")
 
 
@@ -90,27 +92,21 @@ def _version_of(*command: str) -> str:
     return found[1] if found else "installed"
 
 
-def check_docker() -> Check:
-    """Look whether containers can be run."""
-    path = shutil.which("docker")
-    if path is None:
-        return Check(
-            "docker", Verdict.MISSING, "not installed", "needed by providers in containers: apt install docker.io"
-        )
+def check_docker() -> Iterator[Check]:
+    """Look whether backends can run in containers; where they cannot, a call to one of them says the same."""
+    from automarket import docker_check
+
+    yield _precondition("docker", docker_check.check_docker, lambda _: f"answers at {docker_check.docker_host()}")
+    yield _precondition("compose", docker_check.compose_command, " ".join)
+
+
+def _precondition(name: str, check: Callable[[], T], found: Callable[[T], str]) -> Check:
+    from automarket.errors import StateError
+
     try:
-        result = subprocess.run(
-            (path, "version", "--format", "{{.Server.Version}}"),
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return Check("docker", Verdict.MISSING, "does not answer", "systemctl restart docker")
-    if result.returncode:
-        hint = "systemctl start docker; and this user has to be in the group docker"
-        return Check("docker", Verdict.MISSING, "installed, its daemon cannot be reached", hint)
-    return Check("docker", Verdict.OK, f"{result.stdout.strip()}, {path}")
+        return Check(name, Verdict.OK, found(check()))
+    except StateError as error:
+        return Check(name, Verdict.MISSING, error.message, error.hint or "")
 
 
 def check_disk(data_dir: Path) -> Check:

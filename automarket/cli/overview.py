@@ -32,19 +32,22 @@ def status(address: Address = DEFAULT_ADDRESS, json: Json = False) -> None:
 
 async def _status(screen: Terminal, address: str) -> None:
     import automarket
+    from automarket.cli.backends import ask_backends
 
     async with automarket.connect(address) as mesh:
         begin = time.monotonic()
-        providers = await mesh.providers()
+        found = await ask_backends(mesh)
         answered = (time.monotonic() - begin) * 1000
         store = await _store_state(mesh)
     if screen.as_json:
+        providers = found.plain(found.providers)
         screen.json({"address": address, "answered_ms": round(answered, 1), "store": store, "providers": providers})
         return
     screen.say(f"A mesh runs at {address} (it answered in {answered:.0f} ms).", style="bold")
     screen.facts([("asset store", store)])
     screen.table(
-        ("provider", "instances", "working on", "waiting", "state"), [_load(provider) for provider in providers]
+        ("provider", "instances", "working on", "waiting", "backend", "state"),
+        [_load(provider, found.state(provider)) for provider in found.providers],
     )
 
 
@@ -58,13 +61,14 @@ async def _store_state(mesh: Mesh) -> str:
     return "takes work"
 
 
-def _load(provider: ProviderInfo) -> tuple[str, ...]:
+def _load(provider: ProviderInfo, backend: str) -> tuple[str, ...]:
     instances = provider.instances
     return (
         provider.id,
         str(len(instances)),
         str(sum(one.active_calls for one in instances)),
         str(sum(one.queued_calls for one in instances)),
+        backend,
         _availability(provider),
     )
 
@@ -82,13 +86,17 @@ def providers(address: Address = DEFAULT_ADDRESS, available: AvailableOnly = Fal
 
     async def work() -> None:
         import automarket
+        from automarket.cli.backends import ask_backends
 
         async with automarket.connect(address) as mesh:
-            found = await mesh.providers(available_only=available)
+            found = await ask_backends(mesh)
+        shown = [one for one in found.providers if one.availability.available or not available]
         if screen.as_json:
-            return screen.json(found)
-        rows = [(one.id, str(one.kind), ", ".join(one.capabilities), _availability(one)) for one in found]
-        return screen.table(("provider", "kind", "capabilities", "state"), rows)
+            return screen.json(found.plain(shown))
+        rows = [
+            (one.id, str(one.kind), ", ".join(one.capabilities), found.state(one), _availability(one)) for one in shown
+        ]
+        return screen.table(("provider", "kind", "capabilities", "backend", "state"), rows)
 
     run(screen, work())
 
@@ -150,7 +158,15 @@ def models(
 
 
 def _list_models(screen: Terminal, found: Sequence[ModelInfo]) -> None:
-    rows = [(one.id, one.provider_id, ", ".join(one.capabilities), one.description) for one in found]
+    rows = [
+        (
+            one.id,
+            one.provider_id,
+            ", ".join(one.capabilities),
+            one.description if one.availability.available else f"not available: {_availability(one)}",
+        )
+        for one in found
+    ]
     screen.table(("model", "provider", "capabilities", "description"), rows)
 
 

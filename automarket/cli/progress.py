@@ -65,6 +65,9 @@ class LiveProgress:
     def _show(self, key: str, what: str, amount: str, completed: float, total: float | None) -> None:
         if key not in self._lines:
             self._lines[key] = self._progress.add_task(clean(what), total=total, amount=amount)
+        if total is None:  # an update would leave the total that was known before
+            for task in self._progress.tasks:
+                task.total = None if task.id == self._lines[key] else task.total
         self._progress.update(
             self._lines[key], description=clean(what), completed=completed, total=total, amount=clean(amount)
         )

@@ -27,6 +27,12 @@ COMMANDS = (
     ("models",),
     ("models", "en-us"),
     ("capabilities",),
+    ("services", "ls"),
+    ("services", "up", "whisper"),
+    ("services", "down", "whisper"),
+    ("services", "status", "whisper"),
+    ("services", "logs", "whisper"),
+    ("services", "watch"),
     ("transform", "hello there", "-c", "text-to-speech"),
     ("assets", "ls"),
     ("assets", "put", "file.txt"),
@@ -66,6 +72,7 @@ def test_help_comes_quickly_and_says_what_exit_codes_mean():
     "command",
     [
         *("up", "status", "providers", "models", "capabilities", "transform", "doctor", "new-provider"),
+        *("services ls", "services up", "services down", "services status", "services logs", "services watch"),
         *("assets put", "assets get", "assets ls", "assets stat", "assets cast", "assets rm"),
     ],
 )
@@ -338,10 +345,14 @@ def test_the_doctor_tells_what_is_here_without_a_mesh(alone):
 
 def test_the_doctor_faults_a_machine_without_ffmpeg(alone, monkeypatch):
     monkeypatch.setenv("PATH", str(alone.folder))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{alone.folder}/docker.sock")
     checks = {check["name"]: check for check in json.loads(alone("doctor", "--json").stdout)}
     assert "imageio_ffmpeg" in checks["ffmpeg"]["found"]  # the wheel that the tests install
     assert checks["node"]["verdict"] == "missing"
     assert "apt install docker.io" in checks["docker"]["hint"]
+    assert "docker-compose" in checks["compose"]["hint"]
+    assert checks["docker"]["found"] == "Docker is not installed"
+    assert checks["provider whisper"]["found"] == "Docker is not installed"
 
 
 def test_a_provider_of_ones_own_is_made_in_one_command(alone):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STORE, CONTROL, GATEWAY = "asset-store", "control", "gateway"
 REGISTER_SECONDS = 10.0
 GRACE_SECONDS = 8.0
+BACKEND_SECONDS = 15.0
 DRAIN_SECONDS = 30.0
 
 
@@ -106,10 +107,12 @@ class LocalMesh:
         """Stop all processes, the door first: calls under way may finish as long as what they need is there.
 
         The workers end by themselves when the time to drain is over; `grace` is what comes on top, and for the others.
+        Providers have more of it, for they stop their backends.
         """
         providers = [child_of_provider(one.id) for one in self._started]
         await supervisor.stop([self.workers], self._drain_seconds + grace)
-        await supervisor.stop([providers, [CONTROL, STORE]], grace)
+        await supervisor.stop([providers], grace + BACKEND_SECONDS)
+        await supervisor.stop([[CONTROL, STORE]], grace)
 
     async def describe(self) -> tuple[list[ProviderInfo], list[ModelInfo]]:
         """Ask the mesh what it has."""
