@@ -14,22 +14,19 @@ import json
 import os
 import queue
 import signal
-import struct
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provider_servers.faster_whisper.engine import Asking, Plan, hear, load
+from provider_servers.faster_whisper.engine import LENGTH, TIDY_SECONDS, Asking, Plan, hear, load
 from provider_servers.faster_whisper.troubles import explained
 from provider_servers.faster_whisper.weights import fetch, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LENGTH = struct.Struct("<I")
-TIDY_SECONDS = 1.0
 _Window = tuple[Asking, bytes | Path]
 
 
@@ -39,8 +36,9 @@ def main() -> None:
     windows: queue.Queue[_Window] = queue.Queue(maxsize=1)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_listen, args=(windows,), daemon=True).start()
+    plan = Plan(**json.loads(sys.argv[1]))
     try:
-        model = _ready(Plan(**json.loads(sys.argv[1])), say)
+        model = _ready(plan, say)
         while True:
             asking, sound = windows.get()
             for found in hear(model, sound, asking):
@@ -49,7 +47,7 @@ def main() -> None:
     except BrokenPipeError:
         return  # nobody listens any more
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is told to the provider
-        say({"error": explained(error)})
+        say({"error": explained(error, plan.source)})
 
 
 def _ready(plan: Plan, say: Callable[[Any], None]) -> Any:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib
 import math
+import struct
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+LENGTH = struct.Struct("<I")
+"""What goes before what is asked, on its way to a child."""
+TIDY_SECONDS = 1.0
+"""How long a child that is to end may take to remove what it has begun to fetch."""
 
 _FULL_SCALE = 32768.0
 

@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import BY_REASON, BackendFailed
-from provider_servers.faster_whisper.child import LENGTH, TIDY_SECONDS
+from provider_servers.faster_whisper.engine import LENGTH, TIDY_SECONDS
+from provider_servers.runtime import ServiceState
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator
 
     from provider_servers.faster_whisper.engine import Asking, Plan
+
+Making = tuple[int, int] | ServiceState
+"""How far a model is: bytes that are here and bytes in all while it is fetched, else STARTING or LOADING."""
 
 CHILD = "provider_servers.faster_whisper.child"
 MAX_LINE_BYTES = 1024 * 1024
@@ -61,15 +65,13 @@ class Engine:
         """Whether the child is there."""
         return self._process.returncode is None
 
-    async def ready(self) -> AsyncGenerator[tuple[int, int] | None]:
-        """Wait until the model is loaded; give bytes and bytes in all while it is fetched, then None while it loads.
-
-        There is one every second at least.
+    async def ready(self) -> AsyncGenerator[Making]:
+        """Wait until the model is loaded; give how far that is, every second at least.
 
         Raises:
             AutoMarketError: it cannot be had; the error says why.
         """
-        state: tuple[int, int] | None = None
+        state: Making = ServiceState.STARTING
         while not self.at_rest:
             reading = asyncio.ensure_future(self._read())
             try:
@@ -80,7 +82,7 @@ class Engine:
                 await asyncio.gather(reading, return_exceptions=True)
             answer = reading.result()
             self._fetching = "pulling" in answer
-            state = tuple(answer["pulling"]) if self._fetching else None
+            state = tuple(answer["pulling"]) if self._fetching else ServiceState.LOADING
             self.at_rest = "ready" in answer
             if not self.at_rest:
                 yield state

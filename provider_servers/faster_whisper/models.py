@@ -65,7 +65,8 @@ _ENGLISH: dict[str, Any] = {
 
 def conversions(further: str) -> dict[str, Conversion]:
     """Give every model's weights by its id: those of the settings first, named by the last part of their source."""
-    return dict(_further(further.split(","))) | dict(CONVERSIONS)
+    own = dict(_further(further.split(",")))
+    return own | {name: conversion for name, conversion in CONVERSIONS.items() if name not in own}
 
 
 def _further(sources: Iterable[str]) -> Iterator[tuple[str, Conversion]]:

@@ -10,11 +10,14 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from automarket.errors import AutoMarketError
 from provider_servers.faster_whisper.collected import Collected
 from provider_servers.faster_whisper.engine import Asking, Plan
 from provider_servers.faster_whisper.engines import Engines
 from provider_servers.faster_whisper.models import as_model, conversions
 from provider_servers.faster_whisper.settings import FasterWhisperSettings
+from provider_servers.faster_whisper.standing import Standing
+from provider_servers.faster_whisper.weights import find
 from provider_servers.runtime import (
     Availability,
     Call,
@@ -22,20 +25,21 @@ from provider_servers.runtime import (
     Model,
     Progress,
     Provider,
+    ServiceState,
+    ServiceStatus,
     Started,
     TextResult,
     Usage,
+    waiting,
 )
 from provider_servers.runtime.recording import windows_of
 from provider_servers.runtime.subtitles import FORMS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from provider_servers.faster_whisper.engines import Engine
     from provider_servers.runtime.windows import Window
-
-_MEGABYTE = 1_000_000
 
 
 class FasterWhisperProvider(Provider):
@@ -49,6 +53,8 @@ class FasterWhisperProvider(Provider):
     def __init__(self, settings: FasterWhisperSettings | None = None) -> None:
         self._settings = settings or FasterWhisperSettings()
         self._conversions = conversions(self._settings.models)
+        self._usual = next(iter(self._conversions))
+        self._standing = Standing(self._usual)
         self._engines = Engines(self.max_concurrent_calls, self._settings.idle_seconds)
 
     @classmethod
@@ -66,9 +72,36 @@ class FasterWhisperProvider(Provider):
         """List the models, here or not."""
         return [as_model(name, conversion) for name, conversion in self._conversions.items()]
 
+    async def open(self) -> None:
+        """See whether the usual model is here."""
+        self._standing.found(here=self._is_here(self._usual))
+
     async def close(self) -> None:
         """End the engines."""
         await self._engines.close()
+
+    async def start_service(self) -> AsyncIterator[ServiceStatus]:
+        """Fetch and load the usual model; give how far that is."""
+        name = self._usual
+        async with self._engines.lend(self._plan(name)) as engine, aclosing(self._made_ready(engine, name)) as news:
+            async for _ in news:
+                yield self._standing.latest
+        yield self._standing.latest
+
+    async def stop_service(self) -> ServiceStatus:
+        """Give back the memory of models that nobody uses."""
+        await self._engines.close()
+        return self._standing.latest
+
+    async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - engines write no log
+        """Say how the usual model is."""
+        return self._standing.latest
+
+    async def watch_service(self) -> AsyncIterator[ServiceStatus]:
+        """Give how the usual model is, now and whenever that changes."""
+        async with aclosing(self._standing.watch()) as states:
+            async for status in states:
+                yield status
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
         """Transcribe. Sound without speech gives an empty text."""
@@ -77,7 +110,7 @@ class FasterWhisperProvider(Provider):
         async with aclosing(windows_of(wav, call.options["window_seconds"], call.workdir)) as windows:
             first = await anext(windows)  # sound that is no sound is refused before anything is fetched or loaded
             async with self._engines.lend(self._plan(name)) as engine:
-                async with aclosing(_made_ready(engine, name)) as news:
+                async with aclosing(self._made_ready(engine, name)) as news:
                     async for progress in news:
                         yield progress
                 yield Started()
@@ -85,6 +118,27 @@ class FasterWhisperProvider(Provider):
                 async with aclosing(_transcribed(call, engine, asking, _with_first(first, windows))) as events:
                     async for event in events:
                         yield event
+
+    async def _made_ready(self, engine: Engine, name: str) -> AsyncGenerator[Progress]:
+        """Wait until a model is loaded; give what people are told meanwhile."""
+        standing = self._standing if name == self._usual else Standing(name)
+        if not engine.at_rest:
+            yield waiting(standing.making(ServiceState.STARTING))
+        try:
+            async with aclosing(engine.ready()) as states:
+                async for state in states:
+                    yield waiting(standing.making(state))
+        except AutoMarketError as error:
+            standing.failed(error)
+            raise
+        except BaseException:
+            standing.found(here=self._is_here(name))  # the caller has gone; so has what was begun
+            raise
+        standing.found(here=True)
+
+    def _is_here(self, name: str) -> bool:
+        plan = self._plan(name)
+        return find(plan.source, plan.cache_dir) is not None
 
     def _plan(self, name: str) -> Plan:
         settings = self._settings
@@ -102,21 +156,6 @@ def _asking(call: Call, *, english: bool) -> Asking:
         vad_filter=options["vad_filter"],
         detect_only=options.get("detect_language", False),
     )
-
-
-async def _made_ready(engine: Engine, name: str) -> AsyncGenerator[Progress]:
-    most = 0.0
-    if not engine.at_rest:
-        yield Progress("starting", None, f"starting the engine for {name}")
-    async with aclosing(engine.ready()) as states:
-        async for state in states:
-            if state is None:
-                yield Progress("loading", None, f"loading {name}")
-                continue
-            done, total = state
-            most = max(most, done / total if total else 0.0)
-            message = f"fetching {name}: {done / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB"
-            yield Progress("pulling", most, message)
 
 
 async def _transcribed(

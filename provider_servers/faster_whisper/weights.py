@@ -20,12 +20,22 @@ _REPORT_SECONDS = 0.25
 
 
 def find(source: str, cache_dir: str) -> Path | None:
-    """Give the folder of a model that is here already: `source` itself, or its place in the cache."""
+    """Give the folder of a model that is here already: `source` itself, or its place in Hugging Face's cache."""
     if (folder := Path(source).expanduser()).is_dir():
         return folder
-    hub: Any = importlib.import_module("huggingface_hub")
-    found: list[Any] = [hub.try_to_load_from_cache(source, name, cache_dir=cache_dir or None) for name in _NEEDED]
-    return Path(found[0]).parent if all(isinstance(one, str) for one in found) else None
+    place = _place(source, cache_dir)
+    try:
+        snapshot = place / "snapshots" / (place / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    return snapshot if all((snapshot / name).exists() for name in _NEEDED) else None
+
+
+def _place(source: str, cache_dir: str) -> Path:
+    """Give a repository's folder in the cache; the variables are those of Hugging Face's library."""
+    own = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or own) / "hub"
+    return Path(cache_dir or cache).expanduser() / f"models--{source.replace('/', '--')}"
 
 
 def fetch(source: str, cache_dir: str, report: Callable[[int, int], None]) -> Path:
@@ -42,10 +52,9 @@ def fetch(source: str, cache_dir: str, report: Callable[[int, int], None]) -> Pa
         if any(fnmatch(one.rfilename, pattern) for pattern in _WANTED)
     }
     if WEIGHTS not in sizes:
-        message = f"{source} is no CTranslate2 conversion: it has no {WEIGHTS}"
+        message = f"it is no CTranslate2 conversion, as it has no {WEIGHTS}"
         raise NotADirectoryError(message)
-    folder = Path(cache_dir or hub.constants.HF_HUB_CACHE).expanduser() / f"models--{source.replace('/', '--')}"
-    with _watched(folder / "blobs", sum(sizes.values()), report):
+    with _watched(_place(source, cache_dir) / "blobs", sum(sizes.values()), report):
         for name in sizes.keys() - {WEIGHTS}:
             hub.hf_hub_download(source, name, cache_dir=cache_dir or None)
         return Path(hub.hf_hub_download(source, WEIGHTS, cache_dir=cache_dir or None)).parent

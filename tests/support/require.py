@@ -21,7 +21,11 @@ _COMMANDS = {
     "envoy": ".cache/bench-envoy/bin/envoy",
 }
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_MODULES = {"pocketsphinx": "pocketsphinx", "espeakng-loader": "espeakng_loader"}
+_MODULES = {
+    "pocketsphinx": "pocketsphinx",
+    "espeakng-loader": "espeakng_loader",
+    "faster-whisper": "faster_whisper",
+}
 
 
 def present(part: str) -> bool:
