@@ -21,10 +21,13 @@ _DOCKER_SECONDS = 600
 """How long a test with Docker may take: the first one of a machine makes the images, too."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests with Docker the time that images take."""
+    """Tell xdist which tests belong to one process: those of a file, and all with Docker, which share its engine."""
     for item in items:
-        if item.get_closest_marker("docker") and not item.get_closest_marker("timeout"):
+        docker = item.get_closest_marker("docker")
+        item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
+        if docker and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_DOCKER_SECONDS))
 
 
