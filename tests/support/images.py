@@ -30,7 +30,7 @@ _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/u
 _SITE = "usr/lib/python3/dist-packages"
 # Compiled once here instead of at each start of a container.
 _IMPORTED = (
-    "fastapi, multipart, numpy, pocketsphinx, uvicorn.lifespan.on, uvicorn.loops.auto, uvicorn.protocols.http.auto"
+    "asyncio, argparse, fastapi.responses, multipart, numpy, pocketsphinx, uvicorn.lifespan.on, uvicorn.loops.auto"
 )
 
 
@@ -39,17 +39,22 @@ def backend_image(name: str, **faults: object) -> str:
 
     With faults (see `tests.backends.common.Faults`) containers of the image misbehave from their start.
     """
-    base = base_image()
-    context = _context(name)
-    given = json.dumps(faults, sort_keys=True) if faults else ""
-    tag = f"automarket-test/{name}:{_digest(context, base.encode(), given.encode())}"
-    with machine_lock(f"image-{name}"), client() as docker:
-        if not docker.images.list(tag):
-            arguments = {"BASE": base, "BACKEND": name, "FAULTS": given}
-            docker.images.build(
-                fileobj=io.BytesIO(context), custom_context=True, buildargs=arguments, tag=tag, rm=True, forcerm=True
-            )
+    base, context = base_image(), _context(name)
+    tag = f"automarket-test/{name}:{_digest(context, base.encode())}"
+    _build(tag, context, {"BASE": base, "BACKEND": name})
+    if faults:
+        given = json.dumps(json.dumps(faults, sort_keys=True))
+        context = packed({"Dockerfile": f"FROM {tag}\nENV TEST_FAULTS={given}\n".encode()})
+        tag = f"automarket-test/{name}:{_digest(context)}"
+        _build(tag, context, {})
     return tag
+
+
+def _build(tag: str, context: bytes, arguments: dict[str, str]) -> None:
+    with machine_lock("image-build"), client() as docker:
+        if not docker.images.list(tag):
+            options = {"custom_context": True, "rm": True, "forcerm": True, "buildargs": arguments}
+            docker.images.build(fileobj=io.BytesIO(context), tag=tag, **options)
 
 
 def base_image() -> str:
@@ -77,7 +82,7 @@ def _make_base(api, repository: str, tag: str) -> None:
         (ffmpeg,) = (root / _SITE / "imageio_ffmpeg" / "binaries").glob("ffmpeg-*")
         (root / "usr/local/bin").mkdir(parents=True)
         (root / "usr/local/bin/ffmpeg").symlink_to("/" + str(ffmpeg.relative_to(root)))
-        _run("chroot", str(root), "python3", "-c", f"import {_IMPORTED}")
+        _run("env", "-i", "/usr/sbin/chroot", str(root), "/usr/bin/python3", "-c", f"import {_IMPORTED}")
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
             api.import_image_from_stream(tar.stdout, repository=repository, tag=tag, changes=['CMD ["bash"]'])
 
@@ -97,23 +102,22 @@ def _run(*command: str) -> None:
 
 
 def _context(name: str) -> bytes:
-    """Pack what the build sees, the same bytes for the same files."""
     folder = _ROOT / "tests" / "backends"
     files = [_ROOT / "tests" / "__init__.py", folder / "__init__.py", folder / "common.py", *(folder / name).rglob("*")]
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(folder / "Dockerfile", "Dockerfile", filter=_plain)
-        for path in sorted(files):
-            if path.is_file() and path.suffix != ".pyc":
-                tar.add(path, str(path.relative_to(_ROOT)), filter=_plain)
-    return packed.getvalue()
+    chosen = {str(path.relative_to(_ROOT)): path for path in files if path.is_file() and path.suffix != ".pyc"}
+    contents = {name: path.read_bytes() for name, path in chosen.items()}
+    return packed({**contents, "Dockerfile": (folder / "Dockerfile").read_bytes()})
 
 
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = info.mtime = 0
-    info.uname = info.gname = ""
-    info.mode = 0o755 if info.mode & 0o100 else 0o644
-    return info
+def packed(contents: dict[str, bytes]) -> bytes:
+    """Pack what a build sees: the same bytes for the same contents."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in sorted(contents.items()):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def _digest(*parts: bytes) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import io
 import random
-import tarfile
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.support.engine import client
-from tests.support.images import backend_image
+from tests.support.images import backend_image, packed
 from tests.support.mesh import free_port
 from tests.support.require import command, require
 from tests.support.throttling_proxy import ThrottlingProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from typing import IO
 
 _FOLDER = Path(__file__).resolve().parent.parent.parent / ".cache" / "docker-tests" / "registry"
 _MANIFEST = {"accept": "application/vnd.docker.distribution.manifest.v2+json"}
@@ -71,9 +69,11 @@ class Registry:
         await asyncio.to_thread(_forget, reference)
 
 
-def _push(repository: str, tag: str, context: IO[bytes]) -> None:
+def _push(repository: str, tag: str, context: bytes) -> None:
     with client() as docker:
-        docker.images.build(fileobj=context, custom_context=True, tag=f"{repository}:{tag}", rm=True, forcerm=True)
+        docker.images.build(
+            fileobj=io.BytesIO(context), custom_context=True, tag=f"{repository}:{tag}", rm=True, forcerm=True
+        )
         for message in docker.api.push(repository, tag=tag, stream=True, decode=True):
             assert "error" not in message, message
         docker.images.remove(f"{repository}:{tag}")
@@ -115,17 +115,10 @@ async def _listening(port: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def _padded(base: str, size: int) -> io.BytesIO:
+def _padded(base: str, size: int) -> bytes:
     """Pack what a build needs that puts so many random bytes on top of an image, the same each time."""
-    packed = io.BytesIO()
     dockerfile = f"FROM {base}\nCOPY padding /padding\n".encode()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in (("Dockerfile", dockerfile), ("padding", random.Random(size).randbytes(size))):
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    packed.seek(0)
-    return packed
+    return packed({"Dockerfile": dockerfile, "padding": random.Random(size).randbytes(size)})
 
 
 def _forget(reference: str) -> None:
