@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from automarket.errors import BackendFailed, ModelUnknown, ProviderBusy
+from automarket.errors import AutoMarketError, BackendFailed, ProviderBusy
 from provider_servers.ollama.faults import line_error, pull_error, status_error
 from provider_servers.ollama.lines import read_lines
 from provider_servers.ollama.pulling import PullProgress, PullState
@@ -205,18 +205,17 @@ class OllamaClient:
 
 
 def new_http() -> httpx.AsyncClient:
-    """Make what makes requests. A proxy of the machine is for the world outside, not for a backend."""
-    return httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=None))
+    """Make what makes requests: no proxy, which is for the world outside, and no connection kept for later."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncClient(trust_env=False, limits=limits)
 
 
-async def is_ready(url: str) -> bool:
+async def is_ready(url: str, http: httpx.AsyncClient) -> bool:
     """Tell whether a backend answers there."""
-    async with new_http() as http:
-        try:
-            await OllamaClient(url, http).version()
-        except (BackendFailed, ModelUnknown):
-            return False
-    return True
+    try:
+        return bool(await OllamaClient(url, http).version())
+    except (AutoMarketError, KeyError):
+        return False
 
 
 def unreachable(error: httpx.TransportError) -> BackendFailed:

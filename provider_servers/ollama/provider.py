@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from automarket.errors import AutoMarketError, ModelUnknown
 from provider_servers.ollama.client import OllamaClient, is_ready, new_http
 from provider_servers.ollama.models import engine_options, messages, offered
-from provider_servers.ollama.waits import LOADING, PULL_SECONDS, pulling, with_signs
+from provider_servers.ollama.waits import PULL_SECONDS, SIGN_SECONDS, pulling, with_signs
 from provider_servers.runtime import (
     Availability,
     BackedProvider,
@@ -52,7 +52,7 @@ class OllamaProvider(BackedProvider):
 
     def __init__(self, settings: OllamaSettings | None = None, backend: OnDemand | None = None) -> None:
         settings = settings or OllamaSettings()
-        super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=is_ready), settings))
+        super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=self._is_ready), settings))
         self._further = [name.strip() for name in settings.models.split(",") if name.strip()]
         self._held: list[HeldModel] = []
         self._following: asyncio.Task[None] | None = None
@@ -87,19 +87,25 @@ class OllamaProvider(BackedProvider):
             async for status in lease.ready():
                 yield waiting(status)
             client = OllamaClient(lease.url, self._http)
+            async with aclosing(self._answered(call, text, client, lease)) as events:
+                async for event in events:
+                    yield event
+
+    async def _answered(self, call: Call, text: str, client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:
+        """Answer; a model that is not there is pulled, once."""
+        for may_pull in (True, False):
             try:
                 async with aclosing(_answer(call, text, client, lease)) as events:
                     async for event in events:
                         yield event
-            except ModelUnknown:  # said before anything else, so nothing has been given yet
-                async with aclosing(self._pull(call, client, lease)) as events:
-                    async for event in events:
-                        yield event
+            except ModelUnknown:  # said instead of everything else: nothing has been given yet
+                if not may_pull:
+                    raise
             else:
                 return
-            async with aclosing(_answer(call, text, client, lease)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(self._pull(call, client, lease)) as news:
+                async for progress in news:
+                    yield progress
 
     async def _pull(self, call: Call, client: OllamaClient, lease: Lease) -> AsyncGenerator[Progress]:
         name, told = call.model.id, 0.0
@@ -114,6 +120,9 @@ class OllamaProvider(BackedProvider):
                     told = time.monotonic()
                     yield pulling(name, state)
         await self._refresh(client)
+
+    async def _is_ready(self, url: str) -> bool:
+        return await is_ready(url, self._http)
 
     async def _follow(self) -> None:
         """List the backend's models anew when it comes up and when calls have begun or ended."""
@@ -139,11 +148,11 @@ async def _answer(call: Call, text: str, client: OllamaClient, lease: Lease) -> 
         name, messages(text, options), options=engine_options(options), keep_alive=options.get("keep_alive")
     )
     begun = False
-    async with aclosing(with_signs(parts, lease, 1.0)) as signs:
+    async with aclosing(with_signs(parts, lease, SIGN_SECONDS)) as signs:
         async for part in signs:
             if part is None:
                 if not begun:
-                    yield Progress(LOADING, None, f"loading {name}, {time.monotonic() - begin:.0f} s")
+                    yield Progress("loading", None, f"{name} loads, or reads, for {time.monotonic() - begin:.0f} s")
                 continue
             begun = True
             if part.tokens:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PULL_SECONDS = 0.25
-LOADING = "loading"
+PULL_SECONDS, SIGN_SECONDS = 0.25, 1.0
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
