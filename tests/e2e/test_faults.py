@@ -20,7 +20,7 @@ import pytest
 import automarket
 from automarket import errors
 from automarket.media.wav import wav_header
-from tests.e2e.test_spine import TALK, make_file
+from tests.e2e.test_spine import MIB, TALK, make_file
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.mesh import mesh_running, processes
 from tests.support.require import require
@@ -127,7 +127,7 @@ async def test_an_upload_goes_on_after_the_store_was_killed(meshes, short_dir, t
             put = asyncio.create_task(
                 mesh.assets.put(source, progress=lambda offset, _, seen=offsets: seen.append(offset))
             )
-            committed = await kill_the_store_at(0.6 * size, running)
+            committed = await kill_the_store_at(0.6 * size, running, offsets)
             stored = await put
             assert stored.digest == digest
             assert stored.bytes_sent >= size
@@ -139,12 +139,18 @@ async def test_an_upload_goes_on_after_the_store_was_killed(meshes, short_dir, t
             await mesh.assets.delete(digest)
 
 
-async def kill_the_store_at(size, running):
-    """Kill -9 the asset store once an upload has so many bytes on disk; give how many there were in the end."""
+async def kill_the_store_at(size, running, offsets):
+    """Kill -9 the asset store once an upload has so many bytes on disk; give how many there were in the end.
+
+    It dies while more bytes are under way: `offsets` are what the upload has told of its progress.
+    """
     uploads = running.data_dir / "assets" / "uploads"
 
     async def enough():
         return written() >= size
+
+    async def more_is_under_way():
+        return offsets[-1] >= written() + 2 * MIB
 
     async def gone():
         return pid not in processes()
@@ -156,7 +162,11 @@ async def kill_the_store_at(size, running):
 
     pid = running.pid_of("-m", "asset_store")
     await until(enough, 60, "so much is on disk", pause=0.001)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await until(more_is_under_way, 5, "more is under way", pause=0.001)
+    finally:
+        os.kill(pid, signal.SIGKILL)
     await until(gone, 5, "the store is dead")
     return written()
 
