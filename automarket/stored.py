@@ -57,7 +57,8 @@ class StoredAsset:
         lineage: how it was made; None for what was uploaded.
         derived: it can be made again from its parents, and may be evicted.
         file_name: the name that the uploader gave, for people.
-        bytes_sent: how many bytes the upload that gave this value has sent; 0 when the store had them.
+        bytes_sent: how many bytes the upload that gave this value has sent over the connection.
+        bytes_by_file: how many it has handed over by file instead; where both are 0, the store had them.
     """
 
     digest: str
@@ -71,6 +72,7 @@ class StoredAsset:
     derived: bool = False
     file_name: str = ""
     bytes_sent: int = 0
+    bytes_by_file: int = 0
 
     def can_play(self, role: Role) -> bool:
         """Tell whether it can play a role."""

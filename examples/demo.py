@@ -89,8 +89,10 @@ def print_route(report: automarket.Report) -> None:
     """Say where the bytes went and how long each part took."""
     print("\nThe route")
     for upload in report.uploads:
-        sent = f"{upload.sent_bytes:,} bytes sent" if upload.sent_bytes else "nothing sent: the store has it already"
-        print(f"  upload    {upload.digest[:19]}...  {upload.size_bytes:,} bytes, {sent}")
+        how = f"{upload.sent_bytes:,} bytes sent" if upload.sent_bytes else "nothing sent: the store has it already"
+        if upload.by_file_bytes:
+            how = "handed over by file"
+        print(f"  upload    {upload.digest[:19]}...  {upload.size_bytes:,} bytes, {how}")
     for cast in report.casts:
         how = "nothing cast: made before" if cast.cached else f"made in {cast.elapsed:.2f} s"
         role = cast.spec.role if cast.spec else "another form"

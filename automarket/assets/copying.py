@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from io import FileIO
     from pathlib import Path
 
-_STEP_BYTES = 128 * 1024 * 1024
+_STEP_BYTES = 8 * 1024 * 1024  # so little that whoever waits for one step sees it move, and can be cancelled
 # The kernel or the file systems cannot do it for these two files.
 _CANNOT = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.EPERM)
 
@@ -21,22 +22,37 @@ def copy_file(source: Path, target: Path) -> None:
     File systems that can share bytes between files do so: the copy is made at once, and takes no room until one of
     them is changed.
     """
+    for _ in copy_in_steps(source, target):
+        pass
+
+
+def copy_in_steps(source: Path, target: Path) -> Generator[int]:
+    """Copy as `copy_file` does; give after every step how many bytes are there. Each step blocks."""
+    done = 0
     with source.open("rb", 0) as given, target.open("wb", 0) as made:
-        try:
-            while os.copy_file_range(given.fileno(), made.fileno(), _STEP_BYTES):
-                pass
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-            given.seek(0)
-            made.truncate(0)
-            made.seek(0)
-            shutil.copyfileobj(given, made, 1024 * 1024)
+        while copied := _copy_step(given, made):
+            done += copied
+            yield done
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file another name, which it keeps when the first is removed; copy it where that cannot be. Blocks."""
+def _copy_step(given: FileIO, made: FileIO) -> int:
+    """Copy some bytes from where the files are; give how many, 0 at the end."""
+    try:
+        return os.copy_file_range(given.fileno(), made.fileno(), _STEP_BYTES)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+    data = given.read(_STEP_BYTES)
+    left = memoryview(data)
+    while left:
+        left = left[made.write(left) :]
+    return len(data)
+
+
+def link(source: Path, target: Path) -> bool:
+    """Give a file another name, which it keeps when the first is removed; tell whether that can be."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
-        copy_file(source, target)
+        return False
+    return True

@@ -36,7 +36,10 @@ def put(
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Upload files. Bytes that the mesh has are not sent again; an upload that was cut goes on."""
+    """Upload files. Bytes that the mesh has are not sent again; an upload that was cut goes on.
+
+    On the mesh's own machine large files are handed over by file.
+    """
     screen = terminal(as_json=json)
     run(screen, _put(screen, address, files, name))
 
@@ -59,12 +62,11 @@ async def _put(screen: Terminal, address: str, files: list[str], name: str) -> N
     if screen.as_json:
         screen.json(kept)
         return
-    from automarket.cli.plain import size
+    from automarket.cli.plain import passed
 
     for file, asset in zip(files, kept, strict=True):
         screen.say(asset.digest)
-        sent = f"{size(asset.bytes_sent)} sent" if asset.bytes_sent else "nothing sent, the mesh had it"
-        screen.note(f"{file}: {asset.media_type}, {sent}")
+        screen.note(f"{file}: {asset.media_type}, {passed(asset.bytes_sent, asset.bytes_by_file)}")
 
 
 def _file(word: str) -> Path:

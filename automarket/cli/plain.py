@@ -56,6 +56,13 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def passed(sent: int, by_file: int) -> str:
+    """Say which way bytes went to the store: sent, by file or not at all."""
+    if by_file:
+        return f"{size(by_file)} handed over by file"
+    return f"{size(sent)} sent" if sent else "nothing sent, the mesh had it"
+
+
 def seconds(amount: float) -> str:
     """Give a time in words: "0.13 s", "12.4 s", "2 min 5 s"."""
     if amount < 60:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automarket.cli.plain import clean, clock, seconds, short_digest, size
+from automarket.cli.plain import clean, clock, passed, seconds, short_digest
 from automarket.client import events as e
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def route_lines(report: Report, names: Sequence[str]) -> Iterator[tuple[str, str
     """Say which way the media took: uploads, casts, provider, time by stage, cost."""
     for one in report.uploads:
         name = names[one.input] if one.input < len(names) else f"input {one.input + 1}"
-        sent = f"{size(one.sent_bytes)} sent" if one.sent_bytes else "nothing sent, the mesh had it"
-        yield "input", f"{name} {short_digest(one.digest)} ({sent})"
+        yield "input", f"{name} {short_digest(one.digest)} ({passed(one.sent_bytes, one.by_file_bytes)})"
     for cast in report.casts:
         how = "found made" if cast.cached else f"made in {seconds(cast.elapsed)}"
         target = f" {short_digest(cast.digest)}" if cast.digest else ""

@@ -72,15 +72,16 @@ class AssetClient:
         progress: Callable[[int, int | None], None] | None = None,
         give: bool = False,
     ) -> StoredAsset:
-        """Upload a file, bytes or an asset, unless the store has the same bytes; `bytes_sent` says which.
+        """Upload a file, bytes or an asset, unless the store has the same bytes.
 
+        The result's `bytes_sent` and `bytes_by_file` say which way they went; where both are 0, the store had them.
         An upload that was cut, even by the end of this program, goes on where it was when it is asked for again.
 
         Args:
             source: what to upload.
             file_name: for people; the file's own by default.
             lineage: how it was made, for the output of a transform.
-            progress: gets bytes sent and bytes in all.
+            progress: gets bytes that were sent or copied, and bytes in all.
             give: nobody touches the file any more, so that a store on this machine may take it as it is.
 
         Raises:
@@ -95,7 +96,7 @@ class AssetClient:
         header = header_of(origin, file_name, lineage, digest=await origin.digest())
         if (found := await self._find(header.digest)) and (lineage is not None or not found.derived):
             return found
-        adopted = None if found else await self._nearby.put(origin, header, give=give)
+        adopted = None if found else await self._nearby.put(origin, header, give=give, progress=progress)
         if adopted is not None:
             return adopted
         transfer = Transfer(self._stub, origin, header, self._patience, progress)
@@ -210,9 +211,7 @@ class AssetClient:
         asset = await self.stat(digest)
         if (here := await self._nearby.file(digest) if self._nearby.is_for(asset.size_bytes) else None) is not None:
             asset = await self.stat(digest, verify=True)
-            if await copy_whole(here, out, asset.size_bytes):
-                if progress is not None:
-                    progress(asset.size_bytes, asset.size_bytes)
+            if await copy_whole(here, out, asset.size_bytes, progress):
                 return asset
         download = Download(out, digest)
         try:

@@ -18,7 +18,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Uploading(Event):
-    """An input is on its way to the asset store; `input` is its number from 0. Made by the client."""
+    """An input is on its way to the asset store, sent or by file; `input` is its number from 0. Made by the client."""
 
     input: int
     sent_bytes: int
@@ -27,12 +27,13 @@ class Uploading(Event):
 
 @dataclass(frozen=True, slots=True)
 class Uploaded(Event):
-    """The asset store has an input; `sent_bytes` is 0 when it had it before. Made by the client."""
+    """The asset store has an input: sent, handed over by file, or, where both are 0, had before. Made by the client."""
 
     input: int
     digest: str
     size_bytes: int
     sent_bytes: int
+    by_file_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ def connect(address: str | None = None, *, direct_above: int | None = DIRECT_ABO
     Args:
         address: "host:port" or "unix:/path"; without it the environment variable AUTOMARKET_ADDRESS, and without that
             127.0.0.1:50051, where `automarket up` listens.
-        direct_above: what has more bytes than this goes past the gateway where that can be done; where it cannot, or
-            stops to work on the way, it goes through the gateway. 0 sends every transform so, None sends nothing so.
+        direct_above: what has more bytes than this goes past the gateway, or to and from a store on this machine by
+            file, where that can be done; where it cannot, or stops to work on the way, it is sent through the gateway.
+            0 does so with everything, None with nothing.
     """
     return Mesh(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS, direct_above=direct_above)
 

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import os
 import uuid
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from automarket.assets.copying import copy_file, link_or_copy
+from automarket.assets.copying import copy_in_steps, link
 from automarket.client.transfer import ask
 from automarket.digests import check_digest
 from automarket.errors import MethodUnknown, UnavailableError, UploadUnknown
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from automarket.client.sources import Source
     from automarket.stored import StoredAsset
     from automarket.v1.asset_service_pb2_grpc import AssetServiceAsyncStub
+
+    Progress: TypeAlias = Callable[[int, int], None]
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +84,34 @@ class Nearby:
         found = Folder(Path(answer.directory), answer.store_id)
         return found if await asyncio.to_thread(found.is_here) else None
 
-    async def put(self, origin: Source, header: pb.UploadHeader, *, give: bool) -> StoredAsset | None:
+    async def put(
+        self, origin: Source, header: pb.UploadHeader, *, give: bool, progress: Progress | None
+    ) -> StoredAsset | None:
         """Hand a file to the store; None where that cannot be done, and the bytes have to be sent.
 
         Args:
             origin: what to hand over.
             header: what it is.
             give: the caller does not touch it any more, so that it need not be copied.
+            progress: gets bytes that were copied and bytes in all.
 
         Raises:
             AutoMarketError: the store refuses it.
         """
         found = await self._located() if self.is_for(origin.size) else None
-        if found is None or origin.file is None:
+        if found is None or origin.file is None or origin.size is None:
             return None
         request = pb.AdoptRequest(header=header)
         # Of its own: a copy that was broken off is no beginning of this one.
         request.header.upload_id = str(uuid.uuid4())
         place = found.path / "incoming" / request.header.upload_id
         try:
-            await _uncancelled(link_or_copy if give else copy_file, origin.file, place)
-            return from_proto((await ask(self._stub.Adopt, request)).asset)
+            if not give or not link(origin.file, place):
+                await _copy(origin.file, place, origin.size, progress)
+            elif progress is not None:
+                progress(origin.size, origin.size)
+            adopted = from_proto((await ask(self._stub.Adopt, request)).asset)
+            return replace(adopted, bytes_by_file=adopted.size_bytes)
         except (OSError, UploadUnknown, UnavailableError):  # no right to write there, no room, or the store is away
             return None
         finally:
@@ -107,11 +119,11 @@ class Nearby:
                 place.unlink(missing_ok=True)
 
 
-async def copy_whole(source: Path, out: Path, size: int) -> bool:
+async def copy_whole(source: Path, out: Path, size: int, progress: Progress | None) -> bool:
     """Copy a file to another, which appears when it is whole; tell whether it is, and has so many bytes."""
     part = out.with_name(f".{out.name[:100]}.{uuid.uuid4().hex}.part")
     try:
-        await _uncancelled(copy_file, source, part)
+        await _copy(source, part, size, progress)
         if part.stat().st_size != size:
             return False
         part.replace(out)
@@ -122,11 +134,21 @@ async def copy_whole(source: Path, out: Path, size: int) -> bool:
     return True
 
 
-async def _uncancelled(work: Callable[[Path, Path], None], source: Path, target: Path) -> None:
-    """Copy in a thread; a cancel waits for it, so that what it made can be removed."""
-    copying = asyncio.ensure_future(asyncio.to_thread(work, source, target))
+async def _copy(source: Path, target: Path, size: int, progress: Progress | None) -> None:
+    """Copy step by step in threads; a cancel waits for the step, so that what was made can be removed."""
+    with closing(copy_in_steps(source, target)) as steps:
+        while (done := await _uncancelled(lambda: next(steps, None))) is not None:
+            if progress is not None:
+                progress(done, size)
+
+
+async def _uncancelled(work: Callable[[], ResultT]) -> ResultT:
+    """Work in a thread; a cancel takes effect when it is done."""
+    working = asyncio.get_running_loop().run_in_executor(None, work)  # no task, which the end of a loop would cancel
     try:
-        await asyncio.shield(copying)
+        return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait([copying])
+        while not working.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
         raise

@@ -109,7 +109,7 @@ class Uploader:
         except MethodUnknown:  # a provider server by itself: there is no store, so the bytes go with the call
             self._use_store = False
             return None
-        self._report(Uploaded(number, stored.digest, stored.size_bytes, stored.bytes_sent))
+        self._report(Uploaded(number, stored.digest, stored.size_bytes, stored.bytes_sent, stored.bytes_by_file))
         return stored.digest
 
 

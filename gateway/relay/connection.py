@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PACK_ID: Final = struct.Struct("!I").pack_into
 _LONGEST_DATA: Final = MAX_FRAME_BYTES << 8
+_FULL: Final = frames.HEAD_BYTES + MAX_FRAME_BYTES
 _ID_MASK: Final = 0x7FFFFFFF
 _PLAIN_TEXT: Final = b"This port speaks gRPC: HTTP/2 with prior knowledge.\n"
 _PLAIN_ANSWER: Final = (
@@ -141,20 +142,29 @@ class Connection(Sender):
                     if peer is not None and peer.queue is None and length <= peer.tx:
                         target = peer.connection
                         if length <= target.tx:
-                            stream.rx -= length
-                            self.rx -= length
-                            self.owed += length
-                            peer.tx -= length
-                            target.tx -= length
                             if target is not run_to:
                                 if run_to is not None:
                                     run_to.write(view[run_from:at])
                                 run_to, run_from = target, at
+                            taken = length
+                            if length == MAX_FRAME_BYTES and not flags:  # more of a large message: frames all alike
+                                head = buffer[at : at + 9]
+                                room = min(stream.rx, self.rx, peer.tx, target.tx)
+                                while buffer.startswith(head, end) and end + _FULL <= size and taken + length <= room:
+                                    _PACK_ID(buffer, end + 5, peer.id)
+                                    taken += length
+                                    end += _FULL
+                            stream.rx -= taken
+                            self.rx -= taken
+                            self.owed += taken
+                            peer.tx -= taken
+                            target.tx -= taken
                             _PACK_ID(buffer, at + 5, peer.id)
+                            count += (taken - length) // MAX_FRAME_BYTES
                             at = end
-                            stream.owed += length
+                            stream.owed += taken
                             if target.is_paused:
-                                target.count_unsent(self, length)
+                                target.count_unsent(self, taken)
                             if stream.owed >= stream.step:
                                 self._credit(stream)
                             if flags:

@@ -36,7 +36,7 @@ log = logging.getLogger("automarket.gateway")
 CONNECT_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0
-_BUFFER_BYTES: Final = 128 * 1024
+_BUFFER_BYTES: Final = 256 * 1024
 _UNIX_BUFFER_BYTES: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 1.0
 _IOV_MOST: Final = 1000
@@ -356,12 +356,19 @@ class Worker:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self._sweeper.sweep()
-            for upstream in tuple(self.leases.open):
-                if upstream.is_established and upstream.listen_for_life(SWEEP_SECONDS):
-                    self._give_up(upstream)
-            self.record.flush(self)
-            self.write_all()
+            try:
+                self._look_around()
+            except Exception:
+                log.exception("a bug: the worker goes on, and looks again")
+
+    def _look_around(self) -> None:
+        """See to what time brings: limits that have passed, servers that are silent, and the report to control."""
+        self._sweeper.sweep()
+        for upstream in tuple(self.leases.open):
+            if upstream.is_established and upstream.listen_for_life(SWEEP_SECONDS):
+                self._give_up(upstream)
+        self.record.flush(self)
+        self.write_all()
 
     async def _drain(self, server: asyncio.Server) -> None:
         """Stop taking connections, then calls, and wait for those under way.

@@ -48,19 +48,23 @@ async def test_the_store_says_where_its_folder_is_and_the_folder_says_whose_it_i
 
 
 async def test_a_file_is_handed_over_and_given_back(store, neighbour, client, tmp_path, incoming):
-    data = noise(3 * MIB)
+    data = noise(20 * MIB)
     file = tmp_path / "sound.bin"
     file.write_bytes(data)
     lineage = Lineage("text-to-speech", provider="p", model="m")
-    asset = await neighbour.put(file, lineage=lineage)
-    assert (asset.digest, asset.bytes_sent, asset.file_name) == (digest_bytes(data), 0, "sound.bin")
+    steps = [(done * MIB, 20 * MIB) for done in (8, 16, 20)]
+    progress = []
+    asset = await neighbour.put(file, lineage=lineage, progress=lambda *values: progress.append(values))
+    assert (asset.digest, asset.file_name) == (digest_bytes(data), "sound.bin")
+    assert (asset.bytes_sent, asset.bytes_by_file) == (0, len(data))
+    assert progress == steps
     assert (await client.stat(asset.digest, verify=True)).lineage == lineage
     assert not store.content(asset.digest).samefile(file)
     out = tmp_path / "out.bin"
-    progress = []
+    progress.clear()
     await neighbour.get(asset.digest, out, progress=lambda *values: progress.append(values))
     assert out.read_bytes() == data
-    assert progress == [(len(data), len(data))]
+    assert progress == steps
     assert not store.content(asset.digest).samefile(out)
     assert await neighbour.file_here(asset.digest) == store.content(asset.digest)
     assert list(incoming.iterdir()) == []
@@ -69,7 +73,9 @@ async def test_a_file_is_handed_over_and_given_back(store, neighbour, client, tm
 async def test_a_file_that_is_given_away_is_the_stores_own(store, neighbour, tmp_path):
     file = tmp_path / "made.bin"
     file.write_bytes(noise(2 * MIB))
-    asset = await neighbour.put(file, give=True)
+    progress = []
+    asset = await neighbour.put(file, give=True, progress=lambda *values: progress.append(values))
+    assert (asset.bytes_by_file, progress) == (2 * MIB, [(2 * MIB, 2 * MIB)])
     if tmp_path.stat().st_dev == store.data_dir.stat().st_dev:
         assert store.content(asset.digest).samefile(file), "it was not copied"
     file.unlink()
@@ -83,7 +89,8 @@ async def test_what_is_there_already_is_neither_copied_nor_sent(store, neighbour
     file.write_bytes(data)
     first = await neighbour.put(file)
     before = store.content(first.digest).stat().st_ino
-    assert (await neighbour.put(file)).digest == first.digest
+    again = await neighbour.put(file, progress=lambda *_: pytest.fail("bytes were copied"))
+    assert (again.digest, again.bytes_sent, again.bytes_by_file) == (first.digest, 0, 0)
     # Two that hand the same bytes over at once: each finds them missing, and the second finds them there.
     handed = header(data)
     (incoming / handed.upload_id).write_bytes(data)
@@ -214,4 +221,30 @@ async def test_without_a_right_to_the_folder_bytes_are_sent(store, neighbour, in
     file = tmp_path / "sent.bin"
     file.write_bytes(noise(2 * MIB))
     incoming.rmdir()
-    assert (await neighbour.put(file)).bytes_sent == 2 * MIB
+    sent = await neighbour.put(file)
+    assert (sent.bytes_sent, sent.bytes_by_file) == (2 * MIB, 0)
+
+
+async def test_a_copy_that_is_cancelled_ends_within_a_step_and_leaves_nothing(store, neighbour, incoming, tmp_path):
+    file = tmp_path / "large.bin"
+    file.write_bytes(noise(64 * MIB))
+    stored = await neighbour.put(file)
+    out = tmp_path / "out" / "large.bin"
+    out.parent.mkdir()
+    await cancelled_at_the_first_step(partial(neighbour.get, stored.digest, out))
+    await neighbour.delete(stored.digest)
+    await cancelled_at_the_first_step(partial(neighbour.put, file))
+    assert list(out.parent.iterdir()) + list(incoming.iterdir()) + store.leftovers() == []
+
+
+async def cancelled_at_the_first_step(transfer):
+    told = []
+
+    def cancel(done, _):
+        told.append(done)
+        copying.cancel()
+
+    copying = asyncio.create_task(transfer(progress=cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    assert told == [8 * MIB]

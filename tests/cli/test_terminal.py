@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import pty
 import re
@@ -53,11 +54,19 @@ def test_words_appear_with_their_times_and_progress_moves(cli, media):
     assert "?25h" in written, "the cursor is back"
 
 
-def test_an_upload_shows_how_far_it_is(cli):
-    (cli.folder / "noise.bin").write_bytes(os.urandom(30_000_000))
+@pytest.mark.parametrize(("size", "way"), [("15.0 MB", "sent"), ("30.0 MB", "handed over by file")])
+def test_an_upload_shows_how_far_it_is_and_which_way_it_went(cli, size, way):
+    data = os.urandom(int(float(size.split()[0]) * 1e6))
+    (cli.folder / "noise.bin").write_bytes(data)
     written = plain(on_a_terminal(cli, "assets", "put", "noise.bin"))
-    assert "uploading noise.bin" in written
-    assert "30.0 MB" in written
+    assert re.search(rf"uploading noise\.bin .*\d MB of {size}", written)
+    assert f", {size} {way}\n" in written
+    again = plain(on_a_terminal(cli, "assets", "put", "noise.bin"))
+    assert ", nothing sent, the mesh had it\n" in again
+    assert "uploading" not in again
+    back = plain(on_a_terminal(cli, "assets", "get", f"sha256:{hashlib.sha256(data).hexdigest()}", "-o", "back.bin"))
+    assert re.search(rf"downloading back\.bin .*\d MB of {size}", back)
+    assert (cli.folder / "back.bin").read_bytes() == data
 
 
 def test_tokens_are_written_as_they_come_and_cannot_steer_the_terminal(capsys):

@@ -60,7 +60,7 @@ async def test_a_file_goes_in_and_is_opened_by_the_provider_and_no_byte_crosses_
     assert Path(facts["path"]) == content(taker, upload.digest)
     assert (facts["size"], facts["mode"]) == (64 * MIB, 0o444)
     assert facts["ends"] == hashlib.sha256(data[:1024] + data[-1024:]).hexdigest()
-    assert upload.sent_bytes == 0
+    assert (upload.sent_bytes, upload.by_file_bytes) == (0, 64 * MIB)
     assert not content(taker, upload.digest).samefile(wav), "what a user may change is never the store's own"
     assert list((taker.folder / "data" / "incoming").iterdir()) == []
 

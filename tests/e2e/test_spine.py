@@ -14,6 +14,7 @@ import pytest
 import automarket
 from automarket.assets import AssetLoader
 from tests.support.collector import collecting
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.mesh import mesh_running
 from tests.support.require import require
 from tests.support.words import word_error_rate
@@ -124,21 +125,56 @@ def make_file(path: Path, mebibytes: int) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-@pytest.mark.parametrize("mebibytes", [256, pytest.param(2048, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+LARGE = pytest.mark.parametrize(
+    "mebibytes", [256, pytest.param(2048, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+)
+
+
+@LARGE
 async def test_a_large_file_goes_in_and_out_with_flat_memory_and_only_once(mebibytes, short_dir, tmp_path):
-    source, back = tmp_path / "large", tmp_path / "back"
+    size = mebibytes * MIB
+    way, passed, returned = await in_and_out(mebibytes, short_dir, tmp_path, direct_above=None)
+    assert way == (size, 0)
+    assert size < passed < size * 1.01, "it was sent, and sent once"
+    assert size < returned < size * 1.01
+
+
+@LARGE
+async def test_a_large_file_passes_by_file_where_the_store_is_with_flat_memory_and_only_once(
+    mebibytes, short_dir, tmp_path
+):
+    way, passed, returned = await in_and_out(mebibytes, short_dir, tmp_path)
+    assert way == (0, mebibytes * MIB)
+    assert passed + returned < 100_000, "bytes crossed the gateway"
+
+
+async def in_and_out(mebibytes, short_dir, folder, **settings):
+    """Put a file into a mesh, get it back and put it again.
+
+    Gives how many bytes were sent and handed over by file, and how many went to the gateway and came from it in all.
+    """
+    source, back = folder / "large", folder / "back"
     digest = make_file(source, mebibytes)
-    async with mesh_running(short_dir, "ffmpeg") as running, automarket.connect(running.address) as mesh:
-        stored = await mesh.assets.put(source)
-        assert (stored.digest, stored.bytes_sent) == (digest, mebibytes * MIB)
-        await mesh.assets.get(digest, back)
-        with back.open("rb") as file:
-            assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == digest
-        assert (await mesh.assets.put(source)).bytes_sent == 0
+    async with mesh_running(short_dir, "ffmpeg") as running:
+        proxy = CuttingProxy(running.address, 1 << 62)
+        async with proxy.running() as address, automarket.connect(address, **settings) as mesh:
+            up, down = [], []
+            stored = await mesh.assets.put(source, progress=lambda *values: up.append(values))
+            assert stored.digest == digest
+            await mesh.assets.get(digest, back, progress=lambda *values: down.append(values))
+            with back.open("rb") as file:
+                assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == digest
+            again = await mesh.assets.put(source)
+            assert (again.digest, again.bytes_sent, again.bytes_by_file) == (digest, 0, 0), "the store had it"
+        for told in (up, down):
+            assert told == sorted(told)
+            assert len(told) >= mebibytes / 8, "somebody who watches sees it move"
+            assert told[-1] == (mebibytes * MIB, mebibytes * MIB)
         peaks = {name: running.peak_mebibytes("-m", name) for name in ("gateway.relay", "asset_store")}
         assert max(peaks.values()) < 150 * 1e6 / MIB, peaks
     source.unlink()
     back.unlink()
+    return (stored.bytes_sent, stored.bytes_by_file), proxy.passed, proxy.returned
 
 
 async def test_a_restart_of_a_process_is_counted(short_dir):
