@@ -20,7 +20,7 @@ from automarket.cli.terminal import Terminal
 from automarket.service_status import ServiceState, ServiceStatus
 from provider_servers.runtime.descriptors import models_to_proto
 from provider_servers.runtime.testing import serving
-from tests.cli.conftest import AUTOMARKET, Cli
+from tests.cli.conftest import AUTOMARKET, Cli, up
 from tests.cli.test_terminal import plain
 from tests.support.backed import FAILED, LINES, READY, Backed
 from tests.support.gateway import Here, until_true
@@ -284,3 +284,31 @@ def test_a_state_that_lasts_is_told_again_now_and_then(monkeypatch, capsys):
             view.show("x", ServiceStatus(ServiceState.PULLING, message=f"{percent} %"))
             clock[0] += 0.5
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == [str(n) for n in range(0, 100, 10)]
+
+
+def test_without_docker_each_command_says_what_mends_it_and_the_rest_works(short_dir, tmp_path, monkeypatch, media):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{short_dir}/nobody.sock")
+    with up(short_dir / "data", "--provider", "ffmpeg") as running:
+        cli = Cli(running.address, tmp_path)
+        doctor = {check["name"]: check for check in cli.json("doctor")}["docker"]
+        wav = str(media.speech_wav())
+        for command in (
+            ("transform", wav, "-p", "whisper"),
+            ("transform", wav, "-p", "whisper-docker", "-c", "speech-to-text"),
+            ("transform", wav, "-m", "whisper-stt"),
+            ("transform", "hello", wav, "-c", "voice-cloning"),
+            ("transform", "hello", "-p", "chatterbox"),
+            ("services", "up", "whisper"),
+            ("services", "up", "chatterbox"),
+            ("services", "status", "ollama"),
+        ):
+            error = cli.error(*command, code=6)
+            assert error["reason"] in ("DOCKER_STOPPED", "DOCKER_MISSING")
+            assert error["code"] == "FAILED_PRECONDITION"
+            assert error["message"].endswith(doctor["found"]), error
+            assert error["hint"] == doctor["hint"]
+        listed = {one["provider_id"] for one in cli.json("services", "ls") if "availability" in one}
+        assert {"whisper", "chatterbox", "ollama"} <= listed
+        assert "cannot take work" not in cli("providers").stdout
+        cli("transform", wav, "-p", "ffmpeg", "-c", "audio-to-audio", "-o", "out.mp3")
+        assert (tmp_path / "out.mp3").stat().st_size > 1000
