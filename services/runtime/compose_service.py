@@ -30,6 +30,7 @@ from services.runtime.states import (
     is_managed,
     is_paused,
     is_running,
+    is_vanishing,
     labels,
     lacks_network,
     published_port,
@@ -102,7 +103,7 @@ class DockerComposeService:
 
     async def _takes_work(self, found: Attributes | None) -> bool:
         if found is not None:
-            if not is_running(found) or is_paused(found) or lacks_network(found):
+            if _is_stopped_short(found):
                 return False
             if health(found) == "healthy" or self._locks.worked_on():
                 return True
@@ -240,16 +241,19 @@ class DockerComposeService:
     async def _load(self, found: Attributes | None) -> AsyncGenerator[ServiceStatus]:
         """Wait until it takes work; what the mesh started and does not get there is stopped."""
         clock = StartClock(self._engine, found["Id"] if found else "", self._seconds)
-        seen = ""
+        seen = before = health(found or {})
         async with aclosing(self._watcher.beats(_LOADING_SECONDS)) as beats:
             async for _ in beats:
                 found = await self._find()
                 status = await self._status(found)
+                if health(found or {}) != seen:
+                    seen, before = health(found or {}), ""
+                    clock.moved()
+                if seen == before == "unhealthy" and not _is_stopped_short(found):
+                    # That may be from before: Docker says so of what was paused, until its next check.
+                    status = status if status.healthy else replace(status, state=ServiceState.LOADING)
                 if status.state in (ServiceState.READY, ServiceState.FAILED) or not status.running:
                     break
-                if health(found or {}) != seen:
-                    seen = health(found or {})
-                    clock.moved()
                 await clock.look()
                 if clock.expired:
                     status = self._stuck(status, found)
@@ -308,14 +312,14 @@ class DockerComposeService:
     async def _what_is_wrong(self, container: str) -> AutoMarketError | None:
         try:
             found = await self._engine.inspect(container) if container else None
-            if found is None and container:
+            if container and (found is None or is_vanishing(found)):
                 return BackendFailed(f"the container of backend {self.name} was removed during the call")
-        except AutoMarketError as error:
+        except (AutoMarketError, Refused) as error:
             # The container may go on without the engine.
-            return None if await listens(self.url) else BackendFailed(error.message, hint=error.hint)
+            return None if await listens(self.url) else BackendFailed(f"backend {self.name} has ended: {error}")
         if found is None:
             return None if await listens(self.url) else BackendFailed(f"backend {self.name} has ended")
-        if is_running(found) and not is_paused(found) and not lacks_network(found):
+        if not _is_stopped_short(found):
             return None
         status = status_of(found, self.name, ready=False, memory=self._settings.variable("memory"))
         return failure(replace(status, log_lines=await self._engine.logs(container, FAILED_LINES)), self.name)
@@ -340,6 +344,11 @@ class DockerComposeService:
         given = sorted(self._settings.environment().items())
         used = "\n".join(f"{name}={value}" for name, value in given if f"${{{name}" in said)
         return hashlib.sha256(f"{said}\n{used}".encode()).hexdigest()[:12]
+
+
+def _is_stopped_short(found: Attributes | None) -> bool:
+    """Tell whether a container cannot go on by itself."""
+    return not is_running(found) or found is None or is_paused(found) or lacks_network(found)
 
 
 def _files(spec: BackendSpec, *, gpu: bool) -> list[Path]:

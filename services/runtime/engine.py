@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,12 @@ class Engine:
         await self._ask(lambda api: api.remove_container(container, force=True), whole=True)
 
     async def logs(self, container: str, lines: int) -> tuple[str, ...]:
-        """Give the last lines that a container wrote, oldest first."""
+        """Give the last lines that a container wrote, oldest first; none when they cannot be had any more."""
         if lines <= 0:
             return ()
-        raw: bytes | None = await self._ask(lambda api: api.logs(container, tail=lines))
+        raw: bytes | None = None
+        with suppress(Refused):
+            raw = await self._ask(lambda api: api.logs(container, tail=lines))
         text = (raw or b"").decode("utf-8", "replace")
         return tuple(scrub(line)[:_LONGEST_LINE] for line in text.splitlines())[-lines:]
 

@@ -69,6 +69,11 @@ def is_paused(attributes: Attributes) -> bool:
     return bool(attributes["State"]["Paused"])
 
 
+def is_vanishing(attributes: Attributes) -> bool:
+    """Tell whether it is being removed."""
+    return attributes["State"]["Status"] in ("removing", "dead")
+
+
 def lacks_network(attributes: Attributes) -> bool:
     """Tell whether it has lost its network."""
     if not is_running(attributes) or attributes["HostConfig"]["NetworkMode"] in ("host", "none"):
@@ -99,7 +104,7 @@ def status_of(attributes: Attributes | None, name: str, *, ready: bool, memory: 
     state = attributes["State"]["Status"]
     if state == "created":
         return replace(_at_rest(ServiceState.CREATED, f"{name} is there and was not started"), managed=managed)
-    if state == "removing":
+    if is_vanishing(attributes):
         return replace(_at_rest(ServiceState.STOPPING, f"{name} is being removed"), managed=managed)
     return replace(_ended(attributes, name, memory), managed=managed)
 

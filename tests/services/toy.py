@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -20,6 +21,8 @@ from tests.support.engine import machine_lock
 from tests.support.mesh import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.runtime import IsReady
 
 APP = Path(__file__).parent / "toy_app.py"
@@ -142,3 +145,10 @@ def containers(name: str = "") -> list[Any]:
     label = f"automarket.backend={name}" if name else "automarket.backend"
     with client() as docker:
         return docker.containers.list(all=True, filters={"label": label})
+
+
+async def eventually(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is so, asked in a thread."""
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.1)
