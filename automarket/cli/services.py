@@ -13,7 +13,6 @@ from automarket.cli.running import DEFAULT_ADDRESS, Address, Json, run, terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from automarket.cli.backends import Backends
     from automarket.cli.services_view import ServicesView
     from automarket.cli.terminal import Terminal
     from automarket.client.mesh import Mesh
@@ -34,6 +33,7 @@ def list_services(address: Address = DEFAULT_ADDRESS, json: Json = False) -> Non
     async def work() -> None:
         import automarket
         from automarket.cli.backends import ask_backends
+        from automarket.cli.services_view import print_backends
 
         async with automarket.connect(address) as mesh:
             found = await ask_backends(mesh)
@@ -42,30 +42,9 @@ def list_services(address: Address = DEFAULT_ADDRESS, json: Json = False) -> Non
             missing = [{"provider_id": one.id, "availability": one.availability} for one in found.missing()]
             screen.json([*there, *missing])
         else:
-            _list(screen, found)
+            print_backends(screen, found)
 
     run(screen, work())
-
-
-def _list(screen: Terminal, found: Backends) -> None:
-    from automarket.cli.backends import describe
-
-    rows: list[tuple[str, ...]] = [
-        (one.provider_id, one.status.state, *_facts_of(one.status), describe(one.status))
-        for changes in found.services.values()
-        for one in changes
-    ]
-    for one in found.missing():
-        state = one.availability
-        rows.append((one.id, "cannot run", "no", "", f"{state.reason} ({state.hint})" if state.hint else state.reason))
-    if rows:
-        screen.table(("provider", "state", "healthy", "started by", ""), rows)
-    else:
-        screen.note("no provider of this mesh has a backend that would have to be started")
-
-
-def _facts_of(status: ServiceStatus) -> tuple[str, str]:
-    return ("yes" if status.healthy else "no", "the mesh" if status.managed else "others" if status.running else "")
 
 
 @app.command()
@@ -149,6 +128,7 @@ def show_status(name: Name, *, address: Address = DEFAULT_ADDRESS, json: Json = 
 
     async def work() -> None:
         import automarket
+        from automarket.cli.services_view import status_facts
 
         async with automarket.connect(address) as mesh:
             status = await mesh.provider(name).service_status()
@@ -158,26 +138,9 @@ def show_status(name: Name, *, address: Address = DEFAULT_ADDRESS, json: Json = 
         for number, (instance, one) in enumerate(status.instances or (("", status),)):
             if number:
                 screen.say("")
-            screen.facts(_status_facts(name, instance, one))
+            screen.facts(status_facts(name, instance, one))
 
     run(screen, work())
-
-
-def _status_facts(name: str, instance: str, status: ServiceStatus) -> list[tuple[str, str]]:
-    healthy, starter = _facts_of(status)
-    ended = "" if status.exit_code is None else f"exit code {status.exit_code}"
-    return [
-        ("provider", name),
-        ("instance", instance),
-        ("state", status.state),
-        ("", status.message),
-        ("healthy", healthy),
-        ("started by", starter),
-        ("error", status.error),
-        ("try", status.hint),
-        ("ended with", f"{ended}, out of memory" if status.out_of_memory else ended),
-        *(("last words" if number == 0 else " ", line) for number, line in enumerate(status.log_lines)),
-    ]
 
 
 @app.command()

@@ -11,6 +11,7 @@ from automarket.cli.plain import to_plain
 from automarket.cli.progress import LiveProgress
 
 if TYPE_CHECKING:
+    from automarket.cli.backends import Backends
     from automarket.cli.terminal import Terminal
     from automarket.service_status import ServiceStatus
 
@@ -71,3 +72,41 @@ class ServicesView:
             return False
         self._said[key] = (status.state, now)
         return True
+
+
+def print_backends(screen: Terminal, found: Backends) -> None:
+    """Print how backends are, a row for each, and those that cannot run here."""
+    rows: list[tuple[str, ...]] = [
+        (one.provider_id, one.status.state, *_facts_of(one.status), describe(one.status))
+        for changes in found.services.values()
+        for one in changes
+    ]
+    for one in found.missing():
+        state = one.availability
+        rows.append((one.id, "cannot run", "no", "", f"{state.reason} ({state.hint})" if state.hint else state.reason))
+    if rows:
+        screen.table(("provider", "state", "healthy", "started by", ""), rows)
+    else:
+        screen.note("no provider of this mesh has a backend that would have to be started")
+
+
+def _facts_of(status: ServiceStatus) -> tuple[str, str]:
+    return ("yes" if status.healthy else "no", "the mesh" if status.managed else "others" if status.running else "")
+
+
+def status_facts(name: str, instance: str, status: ServiceStatus) -> list[tuple[str, str]]:
+    """Give all that is known of a backend, as names and values."""
+    healthy, starter = _facts_of(status)
+    ended = "" if status.exit_code is None else f"exit code {status.exit_code}"
+    return [
+        ("provider", name),
+        ("instance", instance),
+        ("state", status.state),
+        ("", status.message),
+        ("healthy", healthy),
+        ("started by", starter),
+        ("error", status.error),
+        ("try", status.hint),
+        ("ended with", f"{ended}, out of memory" if status.out_of_memory else ended),
+        *(("last words" if number == 0 else " ", line) for number, line in enumerate(status.log_lines)),
+    ]

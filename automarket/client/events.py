@@ -157,7 +157,10 @@ class Checkpoint(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """Seconds spent in one stage: "queued", "casting", "loading", "running", "storing"."""
+    """Seconds spent in one stage.
+
+    "queued", "casting", "starting" (the wait for a backend), "loading", "running", "storing".
+    """
 
     stage: str
     elapsed: float

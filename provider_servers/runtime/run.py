@@ -24,8 +24,15 @@ from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
 from automarket.v1 import transform_pb2
 from provider_servers.runtime.call import Call
+from provider_servers.runtime.event_messages import (
+    BACKEND_PHASES,
+    checkpoint_message,
+    numbered,
+    progress_message,
+    usage_message,
+    waits,
+)
 from provider_servers.runtime.events import (
-    Checkpoint,
     Media,
     Progress,
     Segment,
@@ -48,7 +55,6 @@ if TYPE_CHECKING:
     from provider_servers.runtime.host import Host
 
 SILENCE_SECONDS = 15.0
-BACKEND_PHASES = ("pulling", "starting", "loading")
 LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
 WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
@@ -105,7 +111,7 @@ class Run:
         working = asyncio.create_task(self._work())
         try:
             while (payload := await self._next(working)) is not None:
-                if not self._accepted and not _waits(payload):
+                if not self._accepted and not waits(payload):
                     self._accepted = True
                     yield self._numbered(self._acceptance())
                 yield self._numbered(payload)
@@ -142,9 +148,7 @@ class Run:
 
     def _numbered(self, payload: Any) -> transform_pb2.TransformEvent:
         self._sequence += 1
-        event = transform_pb2.TransformEvent(sequence=self._sequence, **{_FIELDS[type(payload)]: payload})
-        event.event_time.GetCurrentTime()
-        return event
+        return numbered(payload, self._sequence)
 
     def _acceptance(self) -> transform_pb2.Accepted:
         return transform_pb2.Accepted(
@@ -209,11 +213,11 @@ class Run:
     async def _transform(self, begin: float) -> float:
         """Run the author's code; give when its work began, which is later where it had to wait for its backend."""
         ready = begin
-        waits = True
+        not_begun = True
         async with aclosing(self._author()) as events:
             async for event in events:
-                waits = waits and isinstance(event, Progress) and event.phase in BACKEND_PHASES
-                if waits:
+                not_begun = not_begun and isinstance(event, Progress) and event.phase in BACKEND_PHASES
+                if not_begun:
                     ready = time.monotonic()
                 await self._handle(event)
         if ready > begin:
@@ -242,11 +246,11 @@ class Run:
             await self._emit(transform_pb2.Progress(phase="running"))
         elif isinstance(event, Progress):
             self._phase = event.phase
-            await self._emit(transform_pb2.Progress(phase=event.phase, fraction=event.fraction, message=event.message))
+            await self._emit(progress_message(event))
         elif isinstance(event, Usage):
-            await self._emit(_usage(event))
+            await self._emit(usage_message(event))
         else:
-            await self._emit(transform_pb2.Checkpoint(state=_checked(event)))
+            await self._emit(checkpoint_message(event))
 
     async def _emit(self, payload: Any) -> None:
         await self._events.put(payload)
@@ -269,42 +273,6 @@ class Run:
         )
 
 
-_FIELDS: dict[type, str] = {
-    transform_pb2.Accepted: "accepted",
-    transform_pb2.Progress: "progress",
-    transform_pb2.OutputStarted: "output_started",
-    transform_pb2.OutputChunk: "output_chunk",
-    transform_pb2.TextDelta: "text_delta",
-    transform_pb2.Segment: "segment",
-    transform_pb2.OutputFinished: "output_finished",
-    transform_pb2.Usage: "usage",
-    transform_pb2.Checkpoint: "checkpoint",
-    transform_pb2.Finished: "finished",
-}
-
-
-def _waits(payload: Any) -> bool:
-    """Tell whether an event only says that the work has not begun."""
-    return isinstance(payload, transform_pb2.Progress) and payload.phase in ("queued", "casting", *BACKEND_PHASES)
-
-
 def _text_name(model: Model) -> str:
     """Give the name of the model's text output."""
     return next((output.name for output in model.outputs if output.role == Role.TEXT), "text")
-
-
-def _usage(event: Usage) -> transform_pb2.Usage:
-    return transform_pb2.Usage(
-        unit=event.unit,
-        input_units=event.input_units,
-        output_units=event.output_units,
-        cost=event.cost,
-        currency=event.currency,
-    )
-
-
-def _checked(event: Checkpoint) -> bytes:
-    if len(event.state) > 64 * 1024:
-        message = "a checkpoint is at most 64 KiB"
-        raise ValueError(message)
-    return event.state
