@@ -26,6 +26,7 @@ Ask: TypeAlias = "Callable[[ChatterboxClient, Callable[[], None]], Awaitable[T]]
 
 NEWS_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
+_NOTICE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,31 @@ class Request(Generic[T]):
             self._log(f"{self._doing} failed and is tried once more: {error.message}")
             yield Progress("running", message=f"{self._doing} failed and is tried once more")
             await asyncio.sleep(error.retry_after or _PAUSE_SECONDS)
-            # A server that answers is there; one that does not may have ended, and is started again.
             if not answered(error):
-                async with aclosing(self._lease.ready()) as states:
-                    async for status in states:
-                        yield waiting(status)
+                async with aclosing(self._back()) as news:
+                    async for one in news:
+                        yield one
         else:
             return
         async with aclosing(self._try()) as news:
             async for one in news:
                 yield one
+
+    async def _back(self) -> AsyncGenerator[Progress]:
+        """Wait until the server is back, which is started again when it has ended.
+
+        Docker may take a while to notice an end, and says until then that all is well: the server is asked, too.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _NOTICE_SECONDS
+        while loop.time() < until:
+            async with aclosing(self._lease.ready()) as states:
+                async for status in states:
+                    yield waiting(status)
+            if await ChatterboxClient(self._lease.url, self._link.http).is_ready():
+                return
+            yield Progress("running", message="the server does not answer")
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _try(self) -> AsyncGenerator[Progress]:
         turn = self._link.turns.take(self._send)
