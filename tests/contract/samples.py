@@ -26,6 +26,21 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"video": media.talk_mp4()}, {"count": 2}, "extract-images"),
         Sample({"video": media.talk_mp4(), "overlays": (media.picture_png(), media.silent_mp4())}, model="compose"),
     ],
+    "whisper": lambda media: [
+        Sample({"audio": media.speech_wav()}, bad_options={"language": "klingon", "window_seconds": 3}),
+    ],
+    "chatterbox": lambda _: [
+        Sample(
+            {"text": "Hello there. How are you?"},
+            bad_options={"speed": 9, "temperature": 0, "seed": 2**32, "voice": "../x"},
+        ),
+    ],
+    "ollama": lambda _: [
+        Sample({"text": "Tell me of the harbour."}, {"seed": 1}, bad_options={"temperature": 3, "max_tokens": 0}),
+    ],
+    "faster-whisper": lambda media: [
+        Sample({"audio": media.speech_wav()}, {"language": "en"}, bad_options={"output_format": "docx"}),
+    ],
 }
 
 # Calls whose inputs fit into one message.
@@ -33,6 +48,10 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "pocketsphinx": lambda media: Sample({"audio": _opus(media)}),
     "flite": lambda media: SAMPLES["flite"](media)[0],
     "ffmpeg": lambda media: Sample({"audio": _opus(media)}, {"format": {"container": "wav"}}, "convert-audio"),
+    "whisper": lambda media: Sample({"audio": _opus(media)}),
+    "chatterbox": lambda media: SAMPLES["chatterbox"](media)[0],
+    "ollama": lambda media: SAMPLES["ollama"](media)[0],
+    "faster-whisper": lambda media: Sample({"audio": _opus(media)}, {"language": "en"}),
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from gateway.control.validation import check as check_registration
 from provider_servers.runtime.installed import GROUP, load
 from provider_servers.runtime.testing import CHECKS, answers_in_one_message, serving, succeeds
+from tests.contract.backends import Backends
 from tests.contract.samples import SAMPLES, SMALL
 from tests.contract.serving import serving_through
 from tests.support.gateway import Processes
@@ -21,6 +22,14 @@ from tests.support.require import missing
 PROVIDERS = sorted(entry.name for entry in entry_points(group=GROUP))
 MANY = [pytest.mark.soak, pytest.mark.timeout(900)]
 WAYS = {"directly": 1, "through the gateway": 1, "through the gateway, again and again": 25}
+
+
+@pytest.fixture(scope="module")
+def backends(tmp_path_factory):
+    """Run the backends of providers that have one."""
+    running = Backends(tmp_path_factory.mktemp("backends"))
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +61,14 @@ def rounds(way):
     return range(WAYS[way])
 
 
-def made(name):
+@pytest.fixture
+def made(backends):
+    """Give what makes a provider."""
+    return partial(_made, backends)
+
+
+def _made(backends, name):
+    backends.see_to(name)
     provider = load(name)
     availability = provider.availability()
     if not availability.available:
@@ -61,32 +77,33 @@ def made(name):
 
 
 def test_the_suite_finds_the_providers():
-    assert {"pocketsphinx", "flite", "ffmpeg"} <= set(PROVIDERS)
+    ours = {"pocketsphinx", "flite", "ffmpeg", "whisper", "chatterbox", "ollama", "faster-whisper"}
+    assert ours <= set(PROVIDERS)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_a_provider_keeps_the_contract(check, name, media, serve, rounds):
+async def test_a_provider_keeps_the_contract(check, name, made, media, serve, rounds):
     async with serve(made(name)) as served:
         for _ in rounds:
             await check(served, SAMPLES[name](media)[0])
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_every_sample(name, media, serve, rounds):
+async def test_a_provider_answers_every_sample(name, made, media, serve, rounds):
     async with serve(made(name)) as served:
         for sample in SAMPLES[name](media) * len(rounds):
             await succeeds(served, sample)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, media, serve, rounds):
+async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, made, media, serve, rounds):
     async with serve(made(name)) as served:
         for _ in rounds:
             await answers_in_one_message(served, SMALL[name](media))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_describes_itself_rightly(name):
+async def test_a_provider_describes_itself_rightly(name, made):
     async with serving(made(name)) as served:
         check_registration(served.server.describe())

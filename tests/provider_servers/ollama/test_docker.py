@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -65,12 +66,12 @@ async def test_from_nothing_many_calls_start_one_container_and_pull_what_they_ne
         begin, seen = time.monotonic(), []
         others = [asyncio.create_task(served.run(SAMPLE)) for _ in range(9)]
         async for event in served.stream(served.header(SAMPLE), chunks_of(SAMPLE)):
-            seen.append((time.monotonic() - begin, event))
+            seen.append((time.monotonic() - begin, event))  # noqa: PERF401 - when each came
         answers = await asyncio.gather(*others)
         assert len(containers()) == 1
         events = [event for _, event in seen]
         assert seen[0][0] < 2
-        gaps = [later - sooner for (sooner, _), (later, _) in zip(seen, seen[1:], strict=False)]
+        gaps = [later - sooner for (sooner, _), (later, _) in pairwise(seen)]
         assert max(gaps) < 2.5
         assert {"starting", "pulling"} <= {event.progress.phase for event in events}
         assert {tuple(tokens(one)) for one in answers} == {tuple(tokens(events))}
