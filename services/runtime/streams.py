@@ -38,6 +38,8 @@ class _Reader:
                 for piece in self._begin(api):
                     self._put(piece)
             finally:
+                for response in self._responses:
+                    response.close()
                 api.close()
         except APIError as error:
             self._put({"error": error.explanation or str(error)})

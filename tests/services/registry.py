@@ -99,6 +99,19 @@ async def road(port: int, bytes_a_second: float) -> AsyncGenerator[tuple[int, Ro
         server.close()
 
 
+def import_program(tag: str) -> None:
+    """Make a small image of a backend that answers GET /v2/ at port 8000."""
+    command = json.dumps(["/bin/docker-registry", "serve", "/registry.yml"])
+    with client() as docker:
+        repository, _, version = tag.rpartition(":")
+        docker.api.import_image_from_data(_program(), repository=repository, tag=version, changes=[f"CMD {command}"])
+
+
+async def is_registry(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False, timeout=0.5) as http:
+        return (await http.get(f"{url}/v2/")).status_code == 200
+
+
 def push(port: int, name: str, layers: int, layer_bytes: int) -> None:
     """Push an image to a registry, and keep nothing of it in the engine.
 
@@ -107,8 +120,7 @@ def push(port: int, name: str, layers: int, layer_bytes: int) -> None:
     """
     target = f"127.0.0.1:{port}/{name}"
     with client() as docker:
-        command = json.dumps(["/bin/docker-registry", "serve", "/registry.yml"])
-        docker.api.import_image_from_data(_program(), repository=target, tag="base", changes=[f"CMD {command}"])
+        import_program(f"{target}:base")
         steps = [f"FROM {target}:base", *(f"COPY layer{number} /layers/" for number in range(layers))]
         files = {f"layer{number}": os.urandom(layer_bytes) for number in range(layers)}
         context = io.BytesIO(_packed({**files, "Dockerfile": "\n".join(steps).encode()}))

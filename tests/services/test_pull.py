@@ -6,14 +6,13 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from automarket.errors import ImageUnknown, ServiceStartFailed
 from automarket.service_status import ServiceState
 from services.runtime.engine import Engine
 from services.runtime.pull import Tally
-from tests.services.registry import forget, push, registry, road
+from tests.services.registry import forget, is_registry, push, registry, road
 from tests.services.toy import containers
 from tests.support.mesh import free_port
 
@@ -72,15 +71,10 @@ async def shop(toys: Toys, tmp_path: Path) -> AsyncGenerator[tuple[OnDemand, Roa
     async with registry(tmp_path) as port, road(port, 6 * MB) as (way, counted):
         await asyncio.to_thread(push, port, "shop", 2, 6 * MB)
         image = f"127.0.0.1:{way}/shop:1"
-        on_demand = toys.on_demand(toys.settings(image=image), is_ready=_is_registry)
+        on_demand = toys.on_demand(toys.settings(image=image), is_ready=is_registry)
         yield on_demand, counted, image
         await on_demand.close()
     forget(image)
-
-
-async def _is_registry(url: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False, timeout=0.5) as http:
-        return (await http.get(f"{url}/v2/")).status_code == 200
 
 
 @pytest.mark.slow
