@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.docker import clean_containers, docker_engine
+from tests.support.engine import machine_lock
 from tests.support.media import MediaShelf
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
         if docker and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_DOCKER_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None):
+    """Let one test with Docker run at a time on this machine; waiting is outside of the test's timeout."""
+    if not item.get_closest_marker("docker"):
+        return (yield)
+    with machine_lock("containers"):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,7 @@ if [ "$profile" = test ]; then
   PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 || docker+=(docker.io)
   command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || docker+=(docker-compose)
   command -v mmdebstrap >/dev/null || docker+=(mmdebstrap)
+  PATH=$PATH:/usr/sbin command -v ip >/dev/null || docker+=(iproute2)
   [ ${#docker[@]} = 0 ] || apt_install_idle "${docker[@]}" ||
     say "Docker is not complete: its tests are skipped; run: apt install ${docker[*]}"
   [ "$(id -u)" = 0 ] || docker info >/dev/null 2>&1 ||

@@ -77,7 +77,9 @@ async def in_container(image, name, port):
     with client() as docker:
         published = free_port()
         ports = {f"{port}/tcp": ("127.0.0.1", published)}
-        container = docker.containers.run(image, detach=True, ports=ports, labels={"automarket.backend": name})
+        labels = {"automarket.backend": name, "com.docker.compose.project": "automarket-tests"}
+        network = docker.networks.create(f"automarket-tests-{name}", labels=labels)
+        container = docker.containers.run(image, detach=True, ports=ports, labels=labels, network=network.name)
         try:
             yield f"http://127.0.0.1:{published}"
         finally:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.backends import HostBackend, container_notes, notes_in, serving_backend, set_faults
-from tests.support.engine import can_start_engine, client, engine_answers, machine_lock, start_engine, stop_engine
+from tests.support.engine import can_start_engine, client, engine_answers, start_engine, stop_engine
 from tests.support.images import backend_image, base_image
 from tests.support.require import missing
 
@@ -53,13 +53,12 @@ def clean_containers(docker_engine: None) -> Iterator[Callable[[], list[str]]]:
 
     Gives a function that removes them all and names those that ran, for tests that leave one on purpose.
     """
-    with machine_lock("containers"):
-        _remove_containers()
-        yield _remove_containers
-        if not engine_answers():  # the test stopped it
-            start_engine()
-        if orphans := _remove_containers():
-            pytest.fail(f"containers still ran at the end: {', '.join(orphans)}")
+    _remove_containers()
+    yield _remove_containers
+    if not engine_answers():  # the test stopped it
+        start_engine()
+    if orphans := _remove_containers():
+        pytest.fail(f"containers still ran at the end: {', '.join(orphans)}")
 
 
 def _remove_containers() -> list[str]:

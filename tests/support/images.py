@@ -53,7 +53,13 @@ def backend_image(name: str, **faults: object) -> str:
 def _build(tag: str, context: bytes, arguments: dict[str, str]) -> None:
     with machine_lock("image-build"), client() as docker:
         if not docker.images.list(tag):
-            options = {"custom_context": True, "rm": True, "forcerm": True, "buildargs": arguments}
+            options = {
+                "custom_context": True,
+                "network_mode": "none",
+                "rm": True,
+                "forcerm": True,
+                "buildargs": arguments,
+            }
             docker.images.build(fileobj=io.BytesIO(context), tag=tag, **options)
 
 
