@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from automarket.docker_check import compose_command
+from automarket.docker_check import compose_command, docker_host
 from automarket.errors import ServiceStartFailed
 from services.runtime.explain import explain_start
 
@@ -99,4 +99,5 @@ class Compose:
         """Give this process's environment with this backend's settings in place of those of the same names."""
         prefix = self._settings.prefix
         kept = {name: value for name, value in os.environ.items() if not name.startswith((prefix, "COMPOSE_"))}
-        return {**kept, **self._environment, "COMPOSE_IGNORE_ORPHANS": "true"}
+        # The same engine as the SDK's, whatever context the user has chosen for the command line.
+        return {**kept, **self._environment, "DOCKER_HOST": docker_host(), "COMPOSE_IGNORE_ORPHANS": "true"}

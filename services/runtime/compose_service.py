@@ -35,6 +35,7 @@ from services.runtime.states import (
     lacks_network,
     published_port,
     status_of,
+    with_lines,
 )
 from services.runtime.watch import Watcher
 
@@ -98,7 +99,7 @@ class DockerComposeService:
         status = status_of(found, self.name, ready=ready, memory=self._settings.variable("memory"))
         lines = max(log_lines, FAILED_LINES if status.state == ServiceState.FAILED else 0)
         if found is not None and lines:
-            status = replace(status, log_lines=await self._engine.logs(found["Id"], lines))
+            status = with_lines(status, await self._engine.logs(found["Id"], lines))
         return status
 
     async def _takes_work(self, found: Attributes | None) -> bool:
@@ -274,16 +275,15 @@ class DockerComposeService:
 
     async def _given_up(self, found: Attributes | None, status: ServiceStatus) -> ServiceStatus:
         """Give the end of a start that has failed, with the last lines; what the mesh started is stopped."""
-        if found is not None:
-            status = replace(status, log_lines=await self._engine.logs(found["Id"], FAILED_LINES))
-            if is_running(found) and is_managed(found):
-                await self._engine.stop(found["Id"], STOP_SECONDS)
-                status = replace(status, running=False)
+        if found is not None and is_running(found) and is_managed(found):
+            await self._engine.stop(found["Id"], STOP_SECONDS)
+            status = replace(status, running=False)
         if status.state != ServiceState.FAILED:
             code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
             error = f"backend {self.name} ended{code} before it was ready"
             status = replace(status, state=ServiceState.FAILED, error=error, hint="its last lines may say why")
-        return replace(status, message="")
+        lines = await self._engine.logs(found["Id"], FAILED_LINES) if found is not None else ()
+        return with_lines(replace(status, message=""), lines)
 
     def _on_the_way(self, state: ServiceState, what: str) -> ServiceStatus:
         return ServiceStatus(state, running=False, healthy=False, message=f"{self.name} {what}", managed=True)
@@ -322,7 +322,7 @@ class DockerComposeService:
         if not _is_stopped_short(found):
             return None
         status = status_of(found, self.name, ready=False, memory=self._settings.variable("memory"))
-        return failure(replace(status, log_lines=await self._engine.logs(container, FAILED_LINES)), self.name)
+        return failure(with_lines(status, await self._engine.logs(container, FAILED_LINES)), self.name)
 
     async def close(self) -> None:
         """Give up the connections to Docker; the container goes on."""

@@ -104,7 +104,9 @@ class Lease:
                 await asyncio.gather(work, return_exceptions=True)
 
     async def _explained(self, error: Exception, breaking: asyncio.Task[AutoMarketError]) -> AutoMarketError:
-        """Say what became of the container when a connection to it broke."""
+        """Say what became of the container when a connection to it broke; an answer of its own stays as it is."""
+        if isinstance(error, AutoMarketError) and "upstream_code" in error.metadata:
+            return error
         await asyncio.wait({breaking}, timeout=_NOTICE_SECONDS)
         if breaking.done():
             return breaking.result()

@@ -218,6 +218,9 @@ class OnDemand:
             if self._locks.unused_seconds() < seconds or self._start.status is not None:
                 continue
             status = await self._service.status()
-            if status.running and status.managed and await self._stop() is not None:
-                _log.info("backend %s was stopped: nobody has used it for %.0f s", self._service.name, seconds)
+            try:
+                if status.running and status.managed and await self._stop() is not None:
+                    _log.info("backend %s was stopped: nobody has used it for %.0f s", self._service.name, seconds)
+            except AutoMarketError as error:
+                _log.warning("backend %s is idle and was not stopped: %s", self._service.name, error)
             await asyncio.sleep(min(seconds, IDLE_AFTER_SECONDS))

@@ -28,8 +28,8 @@ class BackendSpec:
 
 
 def default_state_dir() -> Path:
-    """Give the folder of locks that all processes of a user share."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """Give the folder of locks that all processes of a user share, those of a session and those without."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "automarket" / "services"
 
 

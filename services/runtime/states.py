@@ -22,6 +22,7 @@ _LONGEST_OUTPUT = 200
 
 _ASKED_TO_END = (0, 130, 143)  # by itself, or by SIGINT or SIGTERM
 _KILLED = 137
+_NO_SPACE = "No space left on device"
 _REASONS = {
     125: "Docker could not run it",
     126: "its command cannot be executed",
@@ -153,6 +154,13 @@ def _ended(attributes: Attributes, name: str, memory: str) -> ServiceStatus:
 def _limit(attributes: Attributes) -> str:
     size = int(attributes["HostConfig"].get("Memory") or 0)
     return f"{size / 2**30:.1f}g" if size >= 2**30 else f"{size // 2**20}m"
+
+
+def with_lines(status: ServiceStatus, lines: tuple[str, ...]) -> ServiceStatus:
+    """Add the last lines that it wrote; where they tell of a full disk, the hint says what makes room."""
+    if status.state == ServiceState.FAILED and any(_NO_SPACE in line for line in lines):
+        return replace(status, log_lines=lines, hint="its disk is full: docker system df; docker system prune")
+    return replace(status, log_lines=lines)
 
 
 def failure(status: ServiceStatus, name: str) -> BackendFailed:
