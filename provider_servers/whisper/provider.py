@@ -87,9 +87,10 @@ class WhisperProvider(BackedProvider):
         seconds = LANGUAGE_SECONDS if detect else options.window_seconds(call.options)
         async with (
             self._backend.lease() as lease,
+            aclosing(lease.ready()) as states,
             aclosing(windows_of(call.input("audio").chunks(), seconds, call.workdir)) as windows,
         ):
-            async for status in lease.ready():
+            async for status in states:
                 yield waiting(status)
             work = self._detect if detect else self._transcribe
             async with aclosing(work(call, lease, windows)) as events:

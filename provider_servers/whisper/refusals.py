@@ -10,7 +10,7 @@ from automarket.errors import BackendFailed, InputIncomplete, OptionInvalid
 if TYPE_CHECKING:
     from automarket.errors import AutoMarketError
 
-MAX_RETRY_SECONDS = 60.0
+MAX_RETRY_SECONDS = 10.0
 _UNPROCESSABLE, _NOT_FOUND = 422, 404
 
 

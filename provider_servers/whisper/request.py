@@ -24,6 +24,7 @@ Ask: TypeAlias = "Callable[[WhisperClient, Callable[[], None]], Awaitable[T]]"
 """Makes a request, and calls what it is given once the request is out."""
 
 NEWS_SECONDS = 1.0
+LOG_LINES = 20
 
 
 class Link:
@@ -92,7 +93,7 @@ class Request(Generic[T]):
                         yield one
             except BackendFailed as error:
                 if is_last:
-                    raise self._named(error) from error
+                    raise await self._named(error) from error
                 self._log(f"{self._span} failed and is tried once more: {error.message}")
                 yield Progress("running", message=f"{self._span} failed and is tried once more")
                 await asyncio.sleep(error.retry_after or 0)
@@ -100,8 +101,9 @@ class Request(Generic[T]):
                 return
 
     async def _try(self) -> AsyncGenerator[Progress]:
-        async for status in self._lease.ready():
-            yield waiting(status)
+        async with aclosing(self._lease.ready()) as states:
+            async for status in states:
+                yield waiting(status)
         turn = self._link.turns.take(self._send)
         try:
             if ahead := self._link.turns.ahead_of(turn):
@@ -129,14 +131,16 @@ class Request(Generic[T]):
         others = "one request of another call is" if ahead == 1 else f"{ahead} requests of other calls are"
         return Progress("queued", message=f"{others} ahead" if ahead else f"sending {self._span}")
 
-    def _named(self, error: BackendFailed) -> BackendFailed:
+    async def _named(self, error: BackendFailed) -> BackendFailed:
+        """Give an error that names the window, with the backend's last lines: it tells its reasons nowhere else."""
+        lines = error.log_lines or (await self._link.backend.status(LOG_LINES)).log_lines
         window = {"window": f"{self._window.start:.2f}-{self._window.end:.2f}"}
         return BackendFailed(
             f"{self._span} of the recording failed twice: {error.message}",
             hint=error.hint,
             retry_after=error.retry_after,
             metadata=error.metadata | window,
-            log_lines=error.log_lines,
+            log_lines=lines,
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-LIMIT_MEBIBYTES = 120
+LIMIT_MEBIBYTES = 120_000_000 / 1024 / 1024
 MIB = 1024 * 1024
 
 
