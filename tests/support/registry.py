@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import io
 import random
+import re
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).resolve().parent.parent.parent / ".cache" / "docker-tests" / "registry"
 _MANIFEST = {"accept": "application/vnd.docker.distribution.manifest.v2+json"}
+_REPOSITORY = "automarket-test"
 _CONFIG = """\
 version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
@@ -52,16 +54,18 @@ class Registry:
 
     def reference(self, name: str, tag: str) -> str:
         """Give the name under which an image is pulled, whether it is there or not."""
-        return f"127.0.0.1:{self.line_port}/{name}:{tag}"
+        return f"127.0.0.1:{self.line_port}/{_REPOSITORY}/{name}:{tag}"
 
     async def publish(self, name: str, size: int = 8 * 1024 * 1024, **faults: object) -> str:
         """Offer the image of a backend with a layer of `size` bytes that this machine has not got; give its name."""
         base = await asyncio.to_thread(backend_image, name, **faults)
         tag = f"{base.rpartition(':')[2]}-{size}"
         async with httpx.AsyncClient(trust_env=False) as http:
-            there = await http.get(f"http://127.0.0.1:{self.port}/v2/{name}/manifests/{tag}", headers=_MANIFEST)
+            there = await http.get(
+                f"http://127.0.0.1:{self.port}/v2/{_REPOSITORY}/{name}/manifests/{tag}", headers=_MANIFEST
+            )
         if there.status_code != 200:
-            await asyncio.to_thread(_push, f"127.0.0.1:{self.port}/{name}", tag, _padded(base, size))
+            await asyncio.to_thread(_push, f"127.0.0.1:{self.port}/{_REPOSITORY}/{name}", tag, _padded(base, size))
         return self.reference(name, tag)
 
     async def forget(self, reference: str) -> None:
@@ -97,10 +101,11 @@ async def loopback_registry(rate: float | None = None) -> AsyncGenerator[Registr
         line = ThrottlingProxy(port, rate)
         try:
             await _listening(port)
+            await asyncio.to_thread(_forget_all)  # what a test that was killed left here
             async with line.running() as line_port:
                 yield Registry(port, line, line_port)
-                await asyncio.to_thread(_forget_all, line_port)
         finally:
+            await asyncio.to_thread(_forget_all)
             process.kill()
             await process.wait()
 
@@ -128,9 +133,9 @@ def _forget(reference: str) -> None:
         docker_client.images.remove(reference, force=True)
 
 
-def _forget_all(port: int) -> None:
+def _forget_all() -> None:
     with client() as docker:
         for image in docker.images.list():
             for tag in image.tags:
-                if tag.startswith(f"127.0.0.1:{port}/"):
+                if re.match(rf"127\.0\.0\.1:\d+/{_REPOSITORY}/", tag):
                     docker.images.remove(tag, force=True)
