@@ -36,7 +36,7 @@ def provider_at(short_dir):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def served(backend, provider_at):
-    async with serving(provider_at(backend.url, models="no-such-model, smollm2:135m")) as served:
+    async with serving(provider_at(backend.url, models="smollm2:135m, unheard-of")) as served:
         yield served
 
 

@@ -114,7 +114,7 @@ async def test_the_mesh_is_told_of_new_models(backend, served):
     served.provider.when_models_change(lambda: told.append(True))
     await until(lambda: "3.2B" in served.provider.models()[0].description)
     names = [model.id for model in served.provider.models()]
-    assert names == ["llama3.2", "no-such-model", "smollm2:135m", "gemma3", "qwen3"]
+    assert names == ["llama3.2", "smollm2:135m", "unheard-of", "gemma3", "qwen3"]
     told.clear()
     await served.run(Sample(PROMPT, model="smollm2:135m"))
     assert told
@@ -136,8 +136,8 @@ async def test_models_that_write_no_text_are_not_offered(backend, served):
 
 
 async def test_a_model_that_the_library_lacks(served):
-    with pytest.raises(ModelUnknown, match="library has no model 'no-such-model'") as caught:
-        await served.run(Sample(PROMPT, model="no-such-model"))
+    with pytest.raises(ModelUnknown, match="library has no model 'unheard-of'") as caught:
+        await served.run(Sample(PROMPT, model="unheard-of"))
     assert "ollama.com/library" in caught.value.hint
 
 
