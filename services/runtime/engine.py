@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from automarket.docker_check import check_docker, docker_host
+from automarket.docker_check import check_docker, docker_host, engine_listens
 from automarket.errors import DockerStopped, EngineMissing
 from automarket.secrets import scrub
 from services.runtime.streams import broken_off, stream
@@ -170,6 +170,9 @@ class Engine:
             return work(self._connected())
 
     def _connected(self) -> Any:
+        # The SDK leaves a socket open by which it does not get through.
+        if self._client is not None and not engine_listens():
+            self._drop()
         with self._lock:
             if self._client is None:
                 self._client = _connect()
