@@ -262,7 +262,7 @@ def test_nothing_follows_the_last_goaway():
     world.run()
     client = world.bridge.client
     assert client.blocked
-    client.receive(frames.window_update(1, 1000) + frames.frame(frames.PING, 0, 0, b"too short"[:7]))
+    client.receive(frames.window_update(1, 5000) + frames.frame(frames.PING, 0, 0, b"too short"[:7]))
     client.resume()
     world.server.h2.send_data(1, bytes(1000))
     world.bridge.server.receive(world.server.h2.data_to_send())
