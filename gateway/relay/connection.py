@@ -116,8 +116,8 @@ class Connection(Sender):
     def _refuse_stranger(self, came: bytes) -> None:
         """End a connection that does not speak HTTP/2; a person with a browser is told so."""
         self.shared.stats.hit("not_http2")
-        self.is_failed = True
         self.write(_PLAIN_ANSWER if came[:1].isalpha() else b"")
+        self.is_failed = True
 
     def _read_frames(self, buffer: bytearray, view: memoryview, at: int, size: int) -> int:  # noqa: PLR0912, PLR0915 - hot
         """Read all frames that are whole; give where the first that is not begins."""

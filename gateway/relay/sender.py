@@ -36,7 +36,7 @@ class Sender:
         outbox: bytes to be written, in order.
         is_paused: the transport's buffer is full: what is written still goes there, and its senders get no window.
         withheld: ends of calls that get window when it is not full any more.
-        is_failed: a GOAWAY with a fault was sent; nothing more is read.
+        is_failed: a GOAWAY with a fault was sent; nothing more is read, and nothing more written.
         has_more: a flush stopped although more could go.
         held: bytes that came here and wait to be sent elsewhere.
         owed: bytes that came and are not yet allowed to come again.
@@ -76,7 +76,9 @@ class Sender:
         self._let_go: deque[int] = deque(maxlen=1000)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Put bytes behind those that are to be written already."""
+        """Put bytes behind those that are to be written already; after the last GOAWAY there are no more."""
+        if self.is_failed:
+            return
         if not self.outbox:
             self.shared.dirty.append(self)
         self.outbox.append(data)
@@ -297,8 +299,8 @@ class Sender:
     def fail(self, code: ErrorCode, text: str) -> None:
         """End the connection for a fault of the peer."""
         if not self.is_failed:
-            self.is_failed = True
             self.write(frames.goaway(self.last_id, code, text))
+            self.is_failed = True
             self.shared.stats.hit(f"goaway_{code.name.lower()}")
 
     def count_control(self) -> None:

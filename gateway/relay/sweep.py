@@ -52,8 +52,8 @@ class Sweeper:
         unused = not connection.last_id and now - session.since > self._limits.first_headers_seconds
         if unused or now - session.idle_since > self._limits.idle_seconds:
             self._shared.stats.hit("first_headers_seconds" if unused else "idle_seconds")
-            connection.is_failed = True
             connection.write(goaway(connection.last_id, ErrorCode.NO_ERROR, "no calls came for a while"))
+            connection.is_failed = True
 
     def _look_at_call(self, call: Call, now: float) -> None:
         calls, limits, client = self._worker.calls, self._limits, call.client

@@ -251,3 +251,21 @@ def test_many_streams_in_any_order_of_frames_lose_and_mix_nothing():
     for stream_id, body in bodies.items():
         assert world.server.data(stream_id) == body
     assert world.shared.stats.queued == 0
+
+
+def test_nothing_follows_the_last_goaway():
+    world = World(window=0)
+    world.client.h2.send_headers(1, request(), end_stream=True)
+    world.run()
+    world.server.h2.send_headers(1, [(":status", "200")])
+    world.server.h2.send_data(1, bytes(1000))
+    world.run()
+    client = world.bridge.client
+    assert client.blocked
+    client.receive(frames.window_update(1, 5000) + frames.frame(frames.PING, 0, 0, b"too short"[:7]))
+    client.resume()
+    world.server.h2.send_data(1, bytes(1000))
+    world.bridge.server.receive(world.server.h2.data_to_send())
+    written = b"".join(bytes(one) for one in client.outbox)
+    last = frames.goaway(1, frames.ErrorCode.FRAME_SIZE_ERROR, "a frame of the wrong size for its type")
+    assert written.endswith(last)
