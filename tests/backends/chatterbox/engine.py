@@ -1,4 +1,4 @@
-"""The engine behind the API: flite. It imitates a voice by its pitch, which proves that the sample came and mattered."""
+"""The engine behind the API: flite. It imitates a voice by its pitch, which proves that the sample came."""
 
 from __future__ import annotations
 
