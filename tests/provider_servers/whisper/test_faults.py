@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import time
 from contextlib import aclosing
 
@@ -144,6 +145,7 @@ async def test_while_it_works_it_is_well(served, silence, backend):
 async def test_a_cancel_frees_the_caller_at_once_and_sends_nothing_further(served, silence, backend):
     backend.misbehave(path="/asr", delay_seconds=0.25)
     sample = Sample({"audio": silence(120)}, FIVE)
+    took = []
     for number in range(25):
         running = asyncio.create_task(served.run(sample))
         await until(lambda number=number: backend.requests() == number + 1)
@@ -152,7 +154,9 @@ async def test_a_cancel_frees_the_caller_at_once_and_sends_nothing_further(serve
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await until(lambda: served.server.active_calls == 0, 0.5)
-        assert time.monotonic() - begin < 0.5  # 200 ms, on a machine that is busy
+        took.append(time.monotonic() - begin)
+    assert statistics.median(took) < 0.2, took
+    assert max(took) < 0.5, took  # on a machine that is busy
     await until(lambda: len(backend.notes("end", "/asr")) == 25)
     await asyncio.sleep(0.5)
     assert backend.requests() == 25
