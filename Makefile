@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench bench-peers soak proto lock setup clean
+.PHONY: help demo test test-docker test-fast check bench bench-peers soak proto lock setup clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,8 +13,12 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 	@tools/setup.sh demo
 	@$(PYTHON) examples/demo.py
 
-test: setup ## Set up and run all tests
-	$(PYTEST) -m "not soak"
+test: setup ## Set up and run the tests: two at a time, then those that measure time one by one
+	@$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup; parallel=$$?; \
+	$(PYTEST) -m "alone and not soak and not docker" && exit $$parallel
+
+test-docker: setup ## The tests with real containers, one after another
+	$(PYTEST) -m "docker and not soak"
 
 test-fast: setup ## The tests that take seconds
 	$(PYTEST) -q -m "not soak and not slow"

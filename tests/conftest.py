@@ -18,16 +18,33 @@ if TYPE_CHECKING:
 
 __all__ = ["clean_containers", "docker_engine"]
 
+_TESTS = Path(__file__).resolve().parent
 _DOCKER_SECONDS = 600
 """How long a test with Docker may take: the first one of a machine makes the images, too."""
+
+# What measures time or memory so closely that nothing else may run meanwhile; tests with Docker apart.
+_ALONE = (
+    "asset_store/test_crashes.py",
+    "asset_store/test_memory.py",
+    "bench",
+    "cli/test_layout.py",
+    "cli/test_supervisor.py",
+    "cli/test_up.py",
+    "e2e",
+    "gateway",
+    "rpc",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell xdist which tests belong to one process: those of a file, and all with Docker, which share its engine."""
+    alone = tuple(str(_TESTS / one) for one in _ALONE)
     for item in items:
         docker = item.get_closest_marker("docker")
         item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
+        if not docker and str(item.path).startswith(alone):
+            item.add_marker(pytest.mark.alone)
         if docker and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_DOCKER_SECONDS))
 
