@@ -30,8 +30,10 @@ _ALONE = (
     "cli/test_layout.py",
     "cli/test_supervisor.py",
     "cli/test_up.py",
+    "client/test_sync.py",
     "e2e",
     "gateway",
+    "media/test_stream.py",
     "rpc",
 )
 
