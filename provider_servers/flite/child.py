@@ -56,7 +56,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    await asyncio.shield(asyncio.ensure_future(_gone(process)))  # to its end, even if it is cancelled once more
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end, and read what is left: a pipe that is not read to its end stays open."""
+    await process.wait()
+    while process.stdout is not None and await process.stdout.read(_TAIL_BYTES):
+        pass
 
 
 def _failed(command: str, code: int, errors: Path) -> BackendFailed:
