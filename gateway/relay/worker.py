@@ -37,6 +37,10 @@ CONNECT_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 256 * 1024
+# A read that fills the buffer is followed by more of them, before any other socket is looked at. So a connection reads
+# into the whole buffer only while its frames are large; else one read is short work, and the others come first.
+_LEAST_BUFFER_BYTES: Final = 32 * 1024
+_LARGE_FRAME_BYTES: Final = 1024
 _UNIX_BUFFER_BYTES: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 1.0
 _IOV_MOST: Final = 1000
@@ -66,6 +70,7 @@ class Wire(asyncio.BufferedProtocol):
         self._socket: socket.socket | None = None
         self._file = -1
         self.is_lingering = False
+        self._room = _LEAST_BUFFER_BYTES
         self._hung_up = select.poll()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -90,18 +95,38 @@ class Wire(asyncio.BufferedProtocol):
         """Give where to read to: behind what is left of a frame."""
         rest = self.connection.rest
         worker = self._worker
-        if not rest:
-            return worker.view
-        worker.buffer[: len(rest)] = rest
-        return worker.view[len(rest) :]
+        if rest:
+            worker.buffer[: len(rest)] = rest
+        return worker.view[len(rest) : self._room]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take bytes."""
         worker, connection = self._worker, self.connection
         if isinstance(connection, Upstream):
             connection.has_heard = True
-        connection.receive_into(worker.buffer, worker.view, len(connection.rest) + nbytes)
+        size = len(connection.rest) + nbytes
+        if size < self._room:
+            connection.receive_into(worker.buffer, worker.view, size)
+        else:
+            self._take_full(size)
         worker.write_all()
+
+    def _take_full(self, size: int) -> None:
+        """Take a buffer full, of which there may be more; others come first when that was much work."""
+        worker, stats = self._worker, self._worker.shared.stats
+        frames = stats.frames
+        self.connection.receive_into(worker.buffer, worker.view, size)
+        if size > (stats.frames - frames) * _LARGE_FRAME_BYTES:
+            self._room = _BUFFER_BYTES
+            return
+        self._room = _LEAST_BUFFER_BYTES
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def write(self, outbox: list[bytes | memoryview]) -> None:
         """Write, as much as the kernel takes at once without the transport."""

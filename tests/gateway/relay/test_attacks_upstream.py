@@ -355,6 +355,33 @@ async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_littl
             assert unharmed.mebibytes("gateway") - resident < 40
 
 
+async def test_bytes_sent_one_by_one_without_a_pause_keep_nobody_else_waiting(unharmed):
+    """A connection that always has more to read is not read for as long as it has."""
+
+    async def act(end: h2.RawEnd) -> None:
+        await first_request(end)
+
+    async def flood(client: h2.RawEnd) -> None:
+        ids = [await client.call(to(name), h2.message(bytes(3 << 20))[:5]) for _ in range(16)]
+        for _ in range(20):
+            for stream_id in ids:
+                await client.send(h2.data(stream_id, b"\0") * 3000)
+        await client.sync()
+
+    shut = h2.settings((h2.INITIAL_WINDOW_SIZE, 0))
+    async with hostile(unharmed, act, shut) as (name, _, _), raw_client(unharmed.public) as friend:
+        waits: list[float] = []
+        async with raw_client(unharmed.public) as foe:
+            flooding = asyncio.create_task(flood(foe))
+            while not flooding.done():
+                begin = time.monotonic()
+                await friend.sync()
+                waits.append(time.monotonic() - begin)
+            await flooding
+        assert len(waits) > 20
+        assert max(waits) < 0.5
+
+
 async def test_a_provider_that_shuts_its_window_below_nothing_gets_the_end_of_a_request_all_the_same(unharmed):
     """An empty frame needs no window, and no window is not a window of fewer bytes than none."""
 
