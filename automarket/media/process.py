@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
+from automarket.children import reap
 from automarket.errors import MediaLimit
 from automarket.media.engine import find_ffmpeg
 from automarket.media.explain import explain, tidy
@@ -92,11 +93,7 @@ class Child:
             self._kill()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        # What is left in the pipes is read, since asyncio sees the end of a process only after that of its pipes.
-        while self._process.stdout is not None and await self._process.stdout.read(READ_BYTES):
-            pass
-        await self._errors
-        await self._process.wait()
+        await asyncio.gather(reap(self._process), self._errors)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

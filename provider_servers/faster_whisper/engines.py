@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automarket.children import reap
 from automarket.errors import BY_REASON, BackendFailed
 from provider_servers.faster_whisper.engine import LENGTH, TIDY_SECONDS
 from provider_servers.runtime import ServiceState
@@ -112,7 +113,7 @@ class Engine:
                     await self._process.wait()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        await reap(self._process)
 
     async def _read(self) -> dict[str, Any]:
         line = await self._stdout.readline()

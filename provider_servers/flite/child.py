@@ -9,6 +9,7 @@ import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from automarket.children import reap
 from automarket.errors import BackendFailed
 
 if TYPE_CHECKING:
@@ -56,14 +57,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(asyncio.ensure_future(_gone(process)))  # to its end, even if it is cancelled once more
-
-
-async def _gone(process: asyncio.subprocess.Process) -> None:
-    """Wait for the end, and read what is left: a pipe that is not read to its end stays open."""
-    await process.wait()
-    while process.stdout is not None and await process.stdout.read(_TAIL_BYTES):
-        pass
+    await asyncio.shield(asyncio.ensure_future(reap(process)))  # to its end, even if it is cancelled once more
 
 
 def _failed(command: str, code: int, errors: Path) -> BackendFailed:

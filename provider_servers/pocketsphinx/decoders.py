@@ -13,6 +13,7 @@ import sys
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from automarket.children import reap
 from automarket.errors import BackendFailed
 from provider_servers.pocketsphinx.engine import LENGTH, HeardWord, Utterance
 
@@ -67,7 +68,7 @@ class Decoder:
         """Kill the child, whatever it does."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        await reap(self._process)
 
     async def hear(self, sound: AsyncIterator[bytes]) -> AsyncGenerator[Utterance]:
         """Give the utterances of a sound, 16-bit samples at 16 kHz, while it arrives.

@@ -9,6 +9,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from automarket.children import reap
 from automarket.docker_check import compose_command, docker_host
 from automarket.errors import ServiceStartFailed
 from services.runtime.explain import explain_start
@@ -84,7 +85,7 @@ class Compose:
             if child.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
-                await child.wait()
+                await reap(child)
 
     async def _read(self, child: asyncio.subprocess.Process, silence: float) -> bytes:
         assert child.stdout is not None  # noqa: S101 - `_run` makes the pipe
