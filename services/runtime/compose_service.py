@@ -12,32 +12,23 @@ from automarket.docker_check import check_docker
 from automarket.errors import AutoMarketError, BackendFailed, ServiceStartFailed
 from automarket.service_status import ServiceState, ServiceStatus
 from services.runtime.compose import Compose
+from services.runtime.container import BackendContainer, is_stopped_short
 from services.runtime.engine import Attributes, Counters, Engine, Refused
 from services.runtime.explain import explain_start
 from services.runtime.group import STOP_SECONDS, ExclusiveGroup
-from services.runtime.locks import BackendLocks
-from services.runtime.probe import listens, takes_work
 from services.runtime.progress import StartClock
 from services.runtime.pull import pull
 from services.runtime.states import (
-    BACKEND_LABEL,
     FAILED_LINES,
-    MESH,
     SETTINGS_LABEL,
-    failure,
     health,
     health_output,
-    is_managed,
     is_paused,
     is_running,
-    is_vanishing,
     labels,
     lacks_network,
-    published_port,
-    status_of,
     with_lines,
 )
-from services.runtime.watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -48,7 +39,6 @@ if TYPE_CHECKING:
 
 _BEAT_SECONDS = 15.0
 _LOADING_SECONDS = 0.5
-_WORKING_SECONDS = 2.0
 _COMPOSE_SECONDS = 60.0
 
 
@@ -65,83 +55,50 @@ class DockerComposeService:
         is_ready: tells whether the backend at a URL takes work.
     """
 
-    # A backend that works may answer no probe: while a call of any process works with it, it is READY, and is not
-    # stopped by a start that waits for it.
+    # A backend at work counts as READY, so that it is not stopped by a start that waits for it.
 
     def __init__(self, spec: BackendSpec, settings: BackendSettings, *, is_ready: IsReady) -> None:
         self.name = spec.name
-        self.url = f"http://127.0.0.1:{settings.port or spec.port}"
         self._spec = spec
         self._settings = settings
-        self._is_ready = is_ready
         self._seconds = settings.start_seconds or spec.start_seconds
         self._engine = Engine()
-        self._locks = BackendLocks(settings.state_dir, spec.name)
-        self._watcher = Watcher(self._engine, spec.name)
+        self._container = BackendContainer(self._engine, spec, settings, is_ready=is_ready)
         self._group = ExclusiveGroup(self._engine, spec.name, settings.exclusive_group, settings.state_dir)
         self._compose = Compose(spec.name, _files(spec, gpu=settings.gpu), self._environment(), settings)
+
+    @property
+    def url(self) -> str:
+        """Where it is, or will be."""
+        return self._container.url
 
     # --- how it is ---
 
     async def status(self, log_lines: int = 0) -> ServiceStatus:
         """Say how it is; what keeps Docker from telling is told as its error."""
         try:
-            return await self._status(await self._find(), log_lines)
+            return await self._container.status(await self._container.find(), log_lines)
         except (AutoMarketError, Refused) as error:
             hint = error.hint or "" if isinstance(error, AutoMarketError) else ""
             said = error.message if isinstance(error, AutoMarketError) else f"Docker says: {error}"
             return ServiceStatus(ServiceState.FAILED, running=False, healthy=False, error=said, hint=hint)
 
-    async def _status(self, found: Attributes | None, log_lines: int = 0) -> ServiceStatus:
-        ready = await self._takes_work(found)
-        if found is None and ready:
-            return ServiceStatus(message=f"{self.name} runs at {self.url}; somebody else has started it")
-        status = status_of(found, self.name, ready=ready, memory=self._settings.variable("memory"))
-        lines = max(log_lines, FAILED_LINES if status.state == ServiceState.FAILED else 0)
-        if found is not None and lines:
-            status = with_lines(status, await self._engine.logs(found["Id"], lines))
-        return status
-
-    async def _takes_work(self, found: Attributes | None) -> bool:
-        if found is not None:
-            if _is_stopped_short(found):
-                return False
-            if health(found) == "healthy" or self._locks.worked_on():
-                return True
-        return await takes_work(self._is_ready, self.url)
-
-    async def _find(self) -> Attributes | None:
-        """Find its container: the one that runs, else the one that the mesh has made, else the newest."""
-        known = self._watcher.container
-        found = await self._engine.inspect(known) if known else None
-        if not is_running(found):
-            shown = await self._engine.containers(f"{BACKEND_LABEL}={self.name}")
-            inspected = [await self._engine.inspect(one["Id"]) for one in shown]
-            there = [one for one in inspected if one is not None]
-            found = max(there, key=lambda one: (is_running(one), is_managed(one), one["Created"]), default=None)
-        self._watcher.container = found["Id"] if found else ""
-        if found and (port := published_port(found, self._spec.port)):
-            self.url = f"http://127.0.0.1:{port}"
-        elif not is_running(found):
-            self.url = f"http://127.0.0.1:{self._settings.port or self._spec.port}"
-        return found
-
     async def outdated(self) -> bool:
         """Tell whether the mesh started what runs with settings that are not those of now."""
         with suppress(AutoMarketError, Refused):
-            found = await self._find()
-            if found is not None and is_running(found) and is_managed(found):
+            found = await self._container.find()
+            if found is not None and is_running(found) and self._container.is_ours(found):
                 return labels(found).get(SETTINGS_LABEL) != self._compose_digest()
         return False
 
     async def logs(self, lines: int) -> tuple[str, ...]:
         """Give the last lines that it wrote."""
-        found = await self._find()
+        found = await self._container.find()
         return await self._engine.logs(found["Id"], lines) if found else ()
 
     async def stats(self) -> Counters:
         """Say what it has used since it was started."""
-        found = await self._find()
+        found = await self._container.find()
         return await self._engine.counters(found["Id"]) if found else Counters()
 
     async def exec(self, command: Sequence[str]) -> tuple[int, str]:
@@ -150,7 +107,7 @@ class DockerComposeService:
         Raises:
             BackendFailed: it does not run.
         """
-        found = await self._find()
+        found = await self._container.find()
         try:
             if found is not None:
                 return await self._engine.execute(found["Id"], command)
@@ -164,7 +121,7 @@ class DockerComposeService:
 
     def beats(self) -> AsyncGenerator[None]:
         """Give a beat whenever something may have changed, and now and then."""
-        return self._watcher.beats(_BEAT_SECONDS)
+        return self._container.watcher.beats(_BEAT_SECONDS)
 
     # --- starting ---
 
@@ -182,16 +139,16 @@ class DockerComposeService:
         await asyncio.to_thread(check_docker)
         with ExitStack() as until:
             try:
-                found = await self._find()
-                status = await self._status(found)
-                if not status.running or (status.state != ServiceState.READY and is_managed(found)):
+                found = await self._container.find()
+                status = await self._container.status(found)
+                if not status.running or (status.state != ServiceState.READY and self._container.is_ours(found)):
                     async with aclosing(self._group.make_room(until)) as waiting:
                         async for one in waiting:
                             yield one
                     async with aclosing(self._run(found)) as states:
                         async for one in states:
                             yield one
-                    found = await self._find()
+                    found = await self._container.find()
                 async with aclosing(self._load(found)) as states:
                     async for one in states:
                         yield one
@@ -230,12 +187,12 @@ class DockerComposeService:
     def _is_as_told(self, found: Attributes, image_id: str) -> bool:
         """Tell whether a container is what Compose would make now."""
         as_told = labels(found).get(SETTINGS_LABEL) == self._compose_digest()
-        return is_managed(found) and as_told and found["Image"] == image_id
+        return self._container.is_ours(found) and as_told and found["Image"] == image_id
 
     async def _made(self, *, anew: bool) -> Attributes:
         await self._compose.create(anew=anew, silence=max(self._seconds, _COMPOSE_SECONDS))
-        self._watcher.container = ""
-        if (made := await self._find()) is None or not is_managed(made):
+        self._container.watcher.container = ""
+        if (made := await self._container.find()) is None or not self._container.is_ours(made):
             raise ServiceStartFailed(f"backend {self.name} could not be started: Compose made no container")
         return made
 
@@ -243,14 +200,14 @@ class DockerComposeService:
         """Wait until it takes work; what the mesh started and does not get there is stopped."""
         clock = StartClock(self._engine, found["Id"] if found else "", self._seconds)
         seen = before = health(found or {})
-        async with aclosing(self._watcher.beats(_LOADING_SECONDS)) as beats:
+        async with aclosing(self._container.watcher.beats(_LOADING_SECONDS)) as beats:
             async for _ in beats:
-                found = await self._find()
-                status = await self._status(found)
+                found = await self._container.find()
+                status = await self._container.status(found)
                 if health(found or {}) != seen:
                     seen, before = health(found or {}), ""
                     clock.moved()
-                if seen == before == "unhealthy" and not _is_stopped_short(found):
+                if seen == before == "unhealthy" and not is_stopped_short(found):
                     # That may be from before: Docker says so of what was paused, until its next check.
                     status = status if status.healthy else replace(status, state=ServiceState.LOADING)
                 if status.state in (ServiceState.READY, ServiceState.FAILED) or not status.running:
@@ -275,7 +232,7 @@ class DockerComposeService:
 
     async def _given_up(self, found: Attributes | None, status: ServiceStatus) -> ServiceStatus:
         """Give the end of a start that has failed, with the last lines; what the mesh started is stopped."""
-        if found is not None and is_running(found) and is_managed(found):
+        if found is not None and is_running(found) and self._container.is_ours(found):
             await self._engine.stop(found["Id"], STOP_SECONDS)
             status = replace(status, running=False)
         if status.state != ServiceState.FAILED:
@@ -293,8 +250,8 @@ class DockerComposeService:
     async def stop(self) -> ServiceStatus:
         """Stop it, and leave alone what the mesh did not start."""
         try:
-            found = await self._find()
-            if found is not None and is_running(found) and is_managed(found):
+            found = await self._container.find()
+            if found is not None and is_running(found) and self._container.is_ours(found):
                 await self._engine.stop(found["Id"], STOP_SECONDS)
         except (AutoMarketError, Refused):
             pass  # its status says what is wrong
@@ -302,31 +259,11 @@ class DockerComposeService:
 
     async def broken(self) -> AutoMarketError:
         """Wait until what runs now has ended, is paused or has lost its network, and say so."""
-        container = self._watcher.container
-        async with aclosing(self._watcher.beats(_WORKING_SECONDS)) as beats:
-            async for _ in beats:
-                if (error := await self._what_is_wrong(container)) is not None:
-                    return error
-        raise AssertionError
-
-    async def _what_is_wrong(self, container: str) -> AutoMarketError | None:
-        try:
-            found = await self._engine.inspect(container) if container else None
-            if container and (found is None or is_vanishing(found)):
-                return BackendFailed(f"the container of backend {self.name} was removed during the call")
-        except (AutoMarketError, Refused) as error:
-            # The container may go on without the engine.
-            return None if await listens(self.url) else BackendFailed(f"backend {self.name} has ended: {error}")
-        if found is None:
-            return None if await listens(self.url) else BackendFailed(f"backend {self.name} has ended")
-        if not _is_stopped_short(found):
-            return None
-        status = status_of(found, self.name, ready=False, memory=self._settings.variable("memory"))
-        return failure(with_lines(status, await self._engine.logs(container, FAILED_LINES)), self.name)
+        return await self._container.broken()
 
     async def close(self) -> None:
         """Give up the connections to Docker; the container goes on."""
-        await self._watcher.close()
+        await self._container.watcher.close()
         await self._engine.close()
 
     # --- what Compose is told ---
@@ -334,7 +271,7 @@ class DockerComposeService:
     def _environment(self) -> dict[str, str]:
         return {
             **self._settings.environment(),
-            "AUTOMARKET_STARTED_BY": MESH,
+            "AUTOMARKET_STARTED_BY": self._container.mesh,
             "AUTOMARKET_SETTINGS": self._compose_digest(),
         }
 
@@ -344,11 +281,6 @@ class DockerComposeService:
         given = sorted(self._settings.environment().items())
         used = "\n".join(f"{name}={value}" for name, value in given if f"${{{name}" in said)
         return hashlib.sha256(f"{said}\n{used}".encode()).hexdigest()[:12]
-
-
-def _is_stopped_short(found: Attributes | None) -> bool:
-    """Tell whether a container cannot go on by itself."""
-    return not is_running(found) or found is None or is_paused(found) or lacks_network(found)
 
 
 def _files(spec: BackendSpec, *, gpu: bool) -> list[Path]:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from automarket.service_status import ServiceState, ServiceStatus
+from services.runtime.container import mesh_name
 from services.runtime.locks import BackendLocks, FileLock, taken
-from services.runtime.states import BACKEND_LABEL, GROUP_LABEL, MESH, STARTED_BY_LABEL
+from services.runtime.states import BACKEND_LABEL, GROUP_LABEL, STARTED_BY_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,6 +29,7 @@ class ExclusiveGroup:
         self._name = name
         self._group = group
         self._state_dir = state_dir
+        self._mesh = mesh_name(state_dir)
 
     async def make_room(self, until: ExitStack) -> AsyncGenerator[ServiceStatus]:
         """Stop the others; wait while they are in use, saying for whom. Nobody else of the group starts before `until`.
@@ -51,7 +53,8 @@ class ExclusiveGroup:
         for one in await self._engine.containers(f"{GROUP_LABEL}={self._group}"):
             marks: dict[str, str] = one.get("Labels") or {}
             other = marks.get(BACKEND_LABEL, "")
-            if one.get("State") != "running" or other in ("", self._name) or marks.get(STARTED_BY_LABEL) != MESH:
+            is_ours = marks.get(STARTED_BY_LABEL) == self._mesh
+            if one.get("State") != "running" or other in ("", self._name) or not is_ours:
                 continue
             with BackendLocks(self._state_dir, other).stopping() as free:
                 if free:

@@ -19,7 +19,11 @@ class Service(Protocol):
     """One backend: how it is, starting and stopping it, and what has become of it."""
 
     name: str
-    url: str
+
+    @property
+    def url(self) -> str:
+        """Where it is, or will be."""
+        ...
 
     async def status(self, log_lines: int = 0) -> ServiceStatus:
         """Say how it is, with so many of the last lines that it wrote; 20 when it failed. Never raises."""

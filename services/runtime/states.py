@@ -16,7 +16,6 @@ BACKEND_LABEL = "automarket.backend"
 STARTED_BY_LABEL = "automarket.started-by"
 GROUP_LABEL = "automarket.exclusive-group"
 SETTINGS_LABEL = "automarket.settings"
-MESH = "mesh"
 FAILED_LINES = 20
 _LONGEST_OUTPUT = 200
 
@@ -31,11 +30,6 @@ _REASONS = {
     134: "it aborted",
     139: "it crashed",
 }
-
-
-def is_managed(attributes: Attributes | None) -> bool:
-    """Tell whether the mesh started it, so that the mesh may stop it."""
-    return attributes is not None and labels(attributes).get(STARTED_BY_LABEL) == MESH
 
 
 def labels(attributes: Attributes) -> dict[str, str]:
@@ -88,18 +82,18 @@ def published_port(attributes: Attributes, port: int) -> int | None:
     return int(found[0]["HostPort"]) if found else None
 
 
-def status_of(attributes: Attributes | None, name: str, *, ready: bool, memory: str) -> ServiceStatus:
+def status_of(attributes: Attributes | None, name: str, *, ready: bool, managed: bool, memory: str) -> ServiceStatus:
     """Say how a backend is, without its log lines.
 
     Args:
         attributes: what Docker says of its container; None when there is none.
         name: the backend.
         ready: it takes work.
+        managed: this mesh started it.
         memory: the setting that gives it more memory, for hints.
     """
     if attributes is None:
         return _at_rest(ServiceState.ABSENT, f"{name} is not on this machine yet")
-    managed = is_managed(attributes)
     if is_running(attributes):
         return replace(_running(attributes, name, ready=ready), managed=managed)
     state = attributes["State"]["Status"]

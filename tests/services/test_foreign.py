@@ -13,12 +13,12 @@ from automarket.docker_check import compose_command
 from automarket.errors import ServiceStartFailed
 from automarket.service_status import ServiceState
 from tests.services.test_on_demand import ready, use
-from tests.services.toy import containers, eventually
+from tests.services.toy import Toys, containers, eventually
 from tests.support.docker import client
 from tests.support.mesh import free_port
 
 if TYPE_CHECKING:
-    from tests.services.toy import Toys, ToySettings
+    from tests.services.toy import ToySettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
@@ -100,3 +100,21 @@ async def test_a_stopped_container_of_the_user_is_left_and_the_mesh_makes_its_ow
     assert theirs.status == "exited"
     assert len(containers()) == 2
     compose_down(toys)
+
+
+async def test_what_another_mesh_started_is_used_and_left_alone(toys: Toys):
+    settings = toys.settings()
+    theirs = toys.on_demand(settings)
+    assert await use(theirs) == "done\n"
+    others = Toys(toys.folder, toys.image, state="other-state")
+    ours = others.on_demand(others.settings(idle_seconds=1, start_period="61s"))  # a setting that needs another one
+    await ours.open()
+    assert await use(ours) == "done\n"
+    assert not (await ours.status()).managed
+    assert (await ours.stop()).state == ServiceState.READY
+    with pytest.raises(TimeoutError):
+        await eventually(lambda: [one.status for one in containers()] != ["running"], seconds=3)
+    await ours.close()
+    assert (await theirs.status()).managed
+    await theirs.stop()
+    await theirs.close()

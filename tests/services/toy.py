@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 from services.runtime import BackendSettings, BackendSpec, DockerComposeService, OnDemand
 from tests.support.docker import base_image, client
 from tests.support.engine import machine_lock
+from tests.support.images import packed
 from tests.support.mesh import free_port
 
 if TYPE_CHECKING:
@@ -89,15 +89,16 @@ async def get(url: str, path: str, timeout: float = 60.0) -> str:
 
 @dataclass
 class Toys:
-    """Makes services of toys that share a folder of locks."""
+    """Makes services of toys that share a folder of locks: those of one mesh."""
 
     folder: Path
     image: str
+    state: str = "state"
 
     def settings(self, *, port: int = 0, toy: dict[str, object] | None = None, **more: object) -> ToySettings:
         given: dict[str, object] = {"image": self.image, "idle_seconds": 0, "start_seconds": 10, **more}
         options = json.dumps(toy) if toy else ""
-        return ToySettings(port=port or free_port(), options=options, state_dir=self.folder / "state", **given)
+        return ToySettings(port=port or free_port(), options=options, state_dir=self.folder / self.state, **given)
 
     def spec(self, name: str = "toy") -> BackendSpec:
         folder = self.folder / name
@@ -126,13 +127,7 @@ def toy_image() -> str:
     dockerfile = f'FROM {base}\nCOPY toy_app.py /toy_app.py\nCMD ["python3", "/toy_app.py"]\n'
     with machine_lock("image-toy"), client() as docker:
         if not docker.images.list(tag):
-            context = io.BytesIO()
-            with tarfile.open(fileobj=context, mode="w") as tar:
-                for name, data in (("Dockerfile", dockerfile.encode()), ("toy_app.py", APP.read_bytes())):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(data)
-                    tar.addfile(info, io.BytesIO(data))
-            context.seek(0)
+            context = io.BytesIO(packed({"Dockerfile": dockerfile.encode(), "toy_app.py": APP.read_bytes()}))
             docker.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True)
     return tag
 
