@@ -14,7 +14,7 @@ from tests.support.require import missing
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BRIDGE, _NETWORK, _POOL = "am-test0", "172.31.112.1/24", "172.31.128.0/18"
+_BRIDGE, _NETWORK = "am-test0", "172.31.112.1/24"
 
 
 class PrivateEngine:
@@ -42,7 +42,8 @@ class PrivateEngine:
                 [
                     *(self._dockerd, "--data-root", folder / "data", "--exec-root", folder / "exec"),
                     *("--pidfile", folder / "pid", "-H", self.host, "--bridge", _BRIDGE),
-                    *("--iptables=false", "--ip-masq=false", "--default-address-pool", f"base={_POOL},size=26"),
+                    # Without pools of its own: with them an engine that starts again takes docker0 away.
+                    *("--iptables=false", "--ip-masq=false"),
                 ],
                 stdout=log,
                 stderr=log,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from tests.services.engine import PrivateEngine
 from tests.services.registry import import_program, is_registry
 from tests.services.test_on_demand import ready
 from tests.services.toy import Toys, containers, eventually
-from tests.support.require import missing
+from tests.support.require import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +34,7 @@ IMAGE = "automarket-test/registry:1"
 
 @pytest.fixture
 def engine(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateEngine]:
-    if not shutil.which("docker-registry"):
-        missing("docker-registry", "no docker-registry is here: apt install docker-registry")
+    require("docker-registry")
     engine = PrivateEngine(short_dir)
     monkeypatch.setenv("DOCKER_HOST", engine.host)
     engine.start()

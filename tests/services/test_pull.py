@@ -12,16 +12,17 @@ from automarket.errors import ImageUnknown, ServiceStartFailed
 from automarket.service_status import ServiceState
 from services.runtime.engine import Engine
 from services.runtime.pull import Tally
-from tests.services.registry import forget, is_registry, push, registry, road
+from tests.services.registry import forget, is_registry, push
 from tests.services.toy import containers
 from tests.support.mesh import free_port
+from tests.support.registry import serving_registry
+from tests.support.throttling_proxy import ThrottlingProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from services.runtime import OnDemand
-    from tests.services.registry import Road
     from tests.services.toy import Toys
 
 MB = 1_000_000
@@ -66,21 +67,23 @@ def test_only_what_moves_is_progress():
 
 
 @pytest.fixture
-async def shop(toys: Toys, tmp_path: Path) -> AsyncGenerator[tuple[OnDemand, Road, str]]:
+async def shop(toys: Toys, tmp_path: Path) -> AsyncGenerator[tuple[OnDemand, ThrottlingProxy, str]]:
     """Give a backend whose image is in a registry that gives 6 MB/s."""
-    async with registry(tmp_path) as port, road(port, 6 * MB) as (way, counted):
-        await asyncio.to_thread(push, port, "shop", 2, 6 * MB)
-        image = f"127.0.0.1:{way}/shop:1"
-        on_demand = toys.on_demand(toys.settings(image=image), is_ready=is_registry)
-        yield on_demand, counted, image
-        await on_demand.close()
+    async with serving_registry(tmp_path / "registry") as port:
+        line = ThrottlingProxy(port, 6 * MB)
+        async with line.running() as line_port:
+            await asyncio.to_thread(push, port, "shop", 2, 6 * MB)
+            image = f"127.0.0.1:{line_port}/shop:1"
+            on_demand = toys.on_demand(toys.settings(image=image), is_ready=is_registry)
+            yield on_demand, line, image
+            await on_demand.close()
     forget(image)
 
 
 @pytest.mark.slow
 @pytest.mark.docker
-async def test_a_pull_shows_its_bytes_and_is_shared_by_all_who_wait(shop: tuple[OnDemand, Road, str]):
-    on_demand, way, _ = shop
+async def test_a_pull_shows_its_bytes_and_is_shared_by_all_who_wait(shop: tuple[OnDemand, ThrottlingProxy, str]):
+    on_demand, line, _ = shop
 
     async def call() -> list[float]:
         fractions: list[float] = []
@@ -98,14 +101,14 @@ async def test_a_pull_shows_its_bytes_and_is_shared_by_all_who_wait(shop: tuple[
         assert fractions == sorted(fractions)
         assert len(set(fractions)) >= 5
         assert fractions[-1] > 0.7
-    assert 18 * MB < way.passed < 25 * MB, "it was pulled once"
+    assert 18 * MB < line.returned < 25 * MB, "it was pulled once"
     assert len(containers()) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.docker
-async def test_a_pull_goes_on_when_those_who_waited_have_gone(shop: tuple[OnDemand, Road, str]):
-    on_demand, way, _ = shop
+async def test_a_pull_goes_on_when_those_who_waited_have_gone(shop: tuple[OnDemand, ThrottlingProxy, str]):
+    on_demand, line, _ = shop
     async with on_demand.lease() as lease, aclosing(lease.ready()) as statuses:
         async for status in statuses:
             if status.state == ServiceState.PULLING and status.fraction:
@@ -114,13 +117,13 @@ async def test_a_pull_goes_on_when_those_who_waited_have_gone(shop: tuple[OnDema
     async with on_demand.lease() as lease, aclosing(lease.ready()) as statuses:
         async for _status in statuses:
             pass
-    assert way.passed < 25 * MB, "nothing was pulled twice"
+    assert line.returned < 25 * MB, "nothing was pulled twice"
 
 
 @pytest.mark.slow
 @pytest.mark.docker
-async def test_closing_ends_a_pull(shop: tuple[OnDemand, Road, str]):
-    on_demand, way, image = shop
+async def test_closing_ends_a_pull(shop: tuple[OnDemand, ThrottlingProxy, str]):
+    on_demand, line, image = shop
     async with on_demand.lease() as lease, aclosing(lease.ready()) as statuses:
         async for status in statuses:
             if status.state == ServiceState.PULLING and status.fraction:
@@ -128,9 +131,9 @@ async def test_closing_ends_a_pull(shop: tuple[OnDemand, Road, str]):
     async with asyncio.timeout(5):
         await on_demand.close()
     await asyncio.sleep(1)
-    passed = way.passed
+    passed = line.returned
     await asyncio.sleep(1)
-    assert way.passed == passed, "the engine pulls on"
+    assert line.returned == passed, "the engine pulls on"
     engine = Engine()
     assert await engine.image_id(image) == ""
     await engine.close()
@@ -139,7 +142,7 @@ async def test_closing_ends_a_pull(shop: tuple[OnDemand, Road, str]):
 @pytest.mark.slow
 @pytest.mark.docker
 async def test_an_unknown_image_and_a_registry_out_of_reach_are_told_apart(toys: Toys, tmp_path: Path):
-    async with registry(tmp_path) as port:
+    async with serving_registry(tmp_path / "registry") as port:
         unknown = toys.service(toys.settings(image=f"127.0.0.1:{port}/nothing:1"))
         with pytest.raises(ImageUnknown, match="nothing") as caught:
             async for _ in unknown.start():

@@ -34,7 +34,7 @@ _CONFIG = """\
 version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{address}"}}
 """
 
 
@@ -89,25 +89,45 @@ async def loopback_registry(rate: float | None = None) -> AsyncGenerator[Registr
 
     What was pulled from it is removed in the end; containers that use it have to be gone by then.
     """
-    require("docker-registry")
-    port = free_port()
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="am-registry-") as folder:
-        config = Path(folder) / "config.yml"
-        config.write_text(_CONFIG.format(folder=_FOLDER, port=port))
-        program = command("docker-registry")
-        assert program is not None
-        process = await asyncio.create_subprocess_exec(program, "serve", str(config), stderr=asyncio.subprocess.DEVNULL)
+    async with serving_registry(_FOLDER) as port:
         line = ThrottlingProxy(port, rate)
         try:
-            await _listening(port)
             await asyncio.to_thread(_forget_all)  # what a test that was killed left here
             async with line.running() as line_port:
                 yield Registry(port, line, line_port)
         finally:
             await asyncio.to_thread(_forget_all)
+
+
+@asynccontextmanager
+async def serving_registry(images: Path) -> AsyncGenerator[int]:
+    """Run a registry that keeps its images in a folder; give its port."""
+    require("docker-registry")
+    port = free_port()
+    images.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="am-registry-") as folder:
+        config = Path(folder) / "config.yml"
+        config.write_text(registry_config(images, f"127.0.0.1:{port}"))
+        program = registry_program()
+        process = await asyncio.create_subprocess_exec(program, "serve", str(config), stderr=asyncio.subprocess.DEVNULL)
+        try:
+            await _listening(port)
+            yield port
+        finally:
             process.kill()
             await process.wait()
+
+
+def registry_program() -> str:
+    """Give the path of the registry's program. Require "docker-registry" first."""
+    path = command("docker-registry")
+    assert path is not None
+    return path
+
+
+def registry_config(images: Path | str, address: str) -> str:
+    """Give the registry's settings."""
+    return _CONFIG.format(folder=images, address=address)
 
 
 async def _listening(port: int) -> None:
