@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from gateway.control.validation import check as check_registration
 from provider_servers.runtime.installed import GROUP, load
@@ -18,6 +19,8 @@ from tests.contract.samples import SAMPLES, SMALL
 from tests.contract.serving import serving_through
 from tests.support.gateway import Processes
 from tests.support.require import missing
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROVIDERS = sorted(entry.name for entry in entry_points(group=GROUP))
 MANY = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -44,66 +47,58 @@ def mesh():
     shutil.rmtree(folder)
 
 
-@pytest.fixture(params=[pytest.param(way, marks=MANY if rounds > 1 else []) for way, rounds in WAYS.items()])
+@pytest.fixture(scope="module", params=PROVIDERS)
+def name(request):
+    """Give the id of a provider."""
+    return request.param
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(way, marks=MANY if rounds > 1 else []) for way, rounds in WAYS.items()]
+)
 def way(request):
     """Give how a provider is called."""
     return request.param
 
 
-@pytest.fixture
-def serve(way, request):
-    """Give what serves a provider to a check."""
-    return serving if way == "directly" else partial(serving_through, request.getfixturevalue("mesh"))
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rounds(way):
     return range(WAYS[way])
 
 
-@pytest.fixture
-def made(backends):
-    """Give what makes a provider."""
-    return partial(_made, backends)
-
-
-def _made(backends, name):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(name, way, backends, request):
+    """Give a provider that is served for all checks: each finds it as the ones before have left it."""
     backends.see_to(name)
     provider = load(name)
     availability = provider.availability()
     if not availability.available:
         missing(name, f"{name}: {availability.reason} ({availability.hint})")
-    return provider()
+    serve = serving if way == "directly" else partial(serving_through, request.getfixturevalue("mesh"))
+    async with serve(provider()) as running:
+        yield running
 
 
-def test_the_suite_finds_the_providers():
+async def test_the_suite_finds_the_providers():
     ours = {"pocketsphinx", "flite", "ffmpeg", "whisper", "chatterbox", "ollama", "faster-whisper"}
     assert ours <= set(PROVIDERS)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_a_provider_keeps_the_contract(check, name, made, media, serve, rounds):
-    async with serve(made(name)) as served:
-        for _ in rounds:
-            await check(served, SAMPLES[name](media)[0])
+async def test_a_provider_keeps_the_contract(check, name, media, served, rounds):
+    for _ in rounds:
+        await check(served, SAMPLES[name](media)[0])
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_every_sample(name, made, media, serve, rounds):
-    async with serve(made(name)) as served:
-        for sample in SAMPLES[name](media) * len(rounds):
-            await succeeds(served, sample)
+async def test_a_provider_answers_every_sample(name, media, served, rounds):
+    for sample in SAMPLES[name](media) * len(rounds):
+        await succeeds(served, sample)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, made, media, serve, rounds):
-    async with serve(made(name)) as served:
-        for _ in rounds:
-            await answers_in_one_message(served, SMALL[name](media))
+async def test_a_provider_answers_in_one_message_what_it_answers_in_chunks(name, media, served, rounds):
+    for _ in rounds:
+        await answers_in_one_message(served, SMALL[name](media))
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_provider_describes_itself_rightly(name, made):
-    async with serving(made(name)) as served:
-        check_registration(served.server.describe())
+async def test_a_provider_describes_itself_rightly(served):
+    check_registration(served.server.describe())
