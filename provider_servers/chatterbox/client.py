@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,8 @@ from provider_servers.chatterbox.faults import check, faults, not_kept
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-CONNECT_SECONDS, PROBE_SECONDS = 5.0, 3.0
+PROBE_SECONDS = 3.0
 _OK, _BAD_REQUEST = 200, 400
-
-# A host that is lost sends no end of the connection: it is asked whether it is still there, from 15 s of silence on.
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-        if hasattr(socket, name)
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +75,6 @@ class Manner:
             "speed_factor": self.speed,
             "language": self.language,
         }
-
-
-def make_http(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Make what carries the requests: no proxy, no connection kept for later, no limit to the wait for an answer."""
-    carrier = transport or httpx.AsyncHTTPTransport(
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), socket_options=list(_KEEPALIVE)
-    )
-    return httpx.AsyncClient(transport=carrier, timeout=httpx.Timeout(None, connect=CONNECT_SECONDS), trust_env=False)
 
 
 class ChatterboxClient:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from automarket.errors import InputUnsuitable, OptionInvalid
-from provider_servers.chatterbox.client import ChatterboxClient, Manner, make_http
+from provider_servers.chatterbox.client import ChatterboxClient, Manner
 from provider_servers.chatterbox.options import MOST_SEED, SCHEMA
 from provider_servers.chatterbox.request import Link
 from provider_servers.chatterbox.sample import FORM, LONGEST_SECONDS, read_sample
@@ -31,6 +31,7 @@ from provider_servers.runtime import (
     runs_in_docker,
     waiting,
 )
+from provider_servers.runtime.backend_http import make_http
 from provider_servers.runtime.sentences import split
 from provider_servers.runtime.shape import as_output
 from provider_servers.runtime.sound_format import SOUND_MEDIA_TYPES, read_sound_format

@@ -8,7 +8,6 @@ limit here to how long an answer takes; whoever calls has a deadline.
 from __future__ import annotations
 
 import asyncio
-import socket
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from automarket.errors import BackendFailed
+from provider_servers.runtime.backend_http import make_http
 from provider_servers.whisper.answers import Language, Transcript, read_language, read_transcript
 from provider_servers.whisper.refusals import refusal
 
@@ -28,18 +28,8 @@ Sound = bytes | Path
 
 OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
 PIECE_BYTES = 64 * 1024
-CONNECT_SECONDS, PROBE_SECONDS = 5.0, 2.0
+PROBE_SECONDS = 2.0
 _OK = 200
-
-# A host that is lost sends no end of the connection: it is asked whether it is still there, from 15 s of silence on.
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-        if hasattr(socket, name)
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +60,6 @@ class Asking:
             "encode": "false",
         }
         return {name: value for name, value in given.items() if value}
-
-
-def make_http(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Make what carries the requests: no proxy, no connection kept for later, no limit to the wait for an answer."""
-    carrier = transport or httpx.AsyncHTTPTransport(
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), socket_options=list(_KEEPALIVE)
-    )
-    return httpx.AsyncClient(transport=carrier, timeout=httpx.Timeout(None, connect=CONNECT_SECONDS), trust_env=False)
 
 
 async def is_ready(url: str, http: httpx.AsyncClient | None = None) -> bool:
