@@ -13,9 +13,12 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 	@tools/setup.sh demo
 	@$(PYTHON) examples/demo.py
 
-test: setup ## Set up and run the tests: two at a time, then those that measure time one by one
-	@$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup; parallel=$$?; \
-	$(PYTEST) -m "alone and not soak and not docker" && exit $$parallel
+test: setup ## Set up and run the tests: two at a time, then those that measure time, then those with real containers
+	@failed=0; \
+	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup --durations 25 || failed=1; \
+	$(PYTEST) -m "alone and not soak and not docker" --durations 25 || failed=1; \
+	$(PYTEST) -m "docker and not soak" --durations 25 || failed=1; \
+	exit $$failed
 
 test-docker: setup ## The tests with real containers, one after another
 	$(PYTEST) -m "docker and not soak"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from automarket.errors import BackendFailed, MediaInvalid
 from automarket.media.wav import samples_of, wav_layout
-from provider_servers.chatterbox.faults import LOST, UPSTREAM_CODE, faults
+from provider_servers.chatterbox.faults import LOST, faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -66,7 +66,7 @@ class Speech:
                         yield piece
         except MediaInvalid as error:
             message = f"chatterbox gave half an answer: {error.message}"
-            raise BackendFailed(message, metadata={UPSTREAM_CODE: LOST}) from error
+            raise BackendFailed(message, metadata=LOST) from error
 
     async def close(self) -> None:
         """Take no more of it."""

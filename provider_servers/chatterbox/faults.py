@@ -13,9 +13,11 @@ from automarket.errors import AutoMarketError, BackendFailed, DiskFull, InputUns
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-LOST = "connection lost"
-NOT_LOADED = "503"
+LOST = {"connection": "lost"}
+"""Metadata of the error for a connection that broke: nobody has answered, so the container may say more of it."""
+
 UPSTREAM_CODE = "upstream_code"
+_NOT_LOADED = "503"
 
 _LONGEST_DETAIL = 200
 
@@ -43,12 +45,14 @@ def may_pass(error: BackendFailed) -> bool:
     known = error.metadata
     if "out_of_memory" in known:
         return False
-    return known.get(UPSTREAM_CODE) in (LOST, NOT_LOADED) or (UPSTREAM_CODE not in known and "backend" in known)
+    if answered(error):
+        return known[UPSTREAM_CODE] == _NOT_LOADED
+    return "backend" in known or LOST.items() <= known.items()
 
 
 def answered(error: BackendFailed) -> bool:
     """Tell whether the server said so itself."""
-    return error.metadata.get(UPSTREAM_CODE, LOST) != LOST
+    return UPSTREAM_CODE in error.metadata
 
 
 def check(response: httpx.Response) -> None:
@@ -90,7 +94,7 @@ def _lost(url: str, error: Exception) -> BackendFailed:
         message = f"nothing answers at {url}: {words}"
     else:
         message = f"the connection to chatterbox at {url} broke: {words}"
-    return BackendFailed(message, metadata={UPSTREAM_CODE: LOST})
+    return BackendFailed(message, metadata=LOST)
 
 
 def _detail(body: str) -> str:

@@ -117,12 +117,12 @@ async def test_a_port_that_another_container_has_is_named_too(toys: Toys):
     await started(one)
     # Somebody answers at the port: it is used as what it is, somebody else's.
     assert not (await other.status()).managed
-    other._is_ready = one._is_ready = _never  # type: ignore[attr-defined]
+    blind = toys.service(toys.settings(port=port), "toy2", is_ready=_never)
     with pytest.raises(PortTaken, match=str(port)):
-        await started(other)
+        await started(blind)
     await one.stop()
-    await one.close()
-    await other.close()
+    for service in (one, other, blind):
+        await service.close()
 
 
 async def _never(url: str) -> bool:

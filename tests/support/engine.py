@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,11 +41,22 @@ def engine_answers() -> bool:
     import docker
     import requests
 
+    if not _is_listening():
+        return False
     try:
         with client() as connected:
             return bool(connected.ping())
     except (docker.errors.DockerException, requests.RequestException, OSError):
         return False
+
+
+def _is_listening() -> bool:
+    """Tell whether somebody listens at the engine's socket: the SDK leaves one open that it cannot use."""
+    kind, _, path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
+    if kind != "unix":
+        return True
+    with socket.socket(socket.AF_UNIX) as found:
+        return found.connect_ex(path) == 0
 
 
 def can_start_engine() -> bool:
