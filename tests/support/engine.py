@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -75,6 +76,7 @@ def start_engine(timeout: float = 60) -> None:
         if engine_answers():
             return
         LOG.parent.mkdir(parents=True, exist_ok=True)
+        _forget_killed_engine()
         environment = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + ":" + _SBIN}
         # The shell's end makes the engine nobody's child: no zombie, and nothing of the test's is held open.
         command = f"exec setsid dockerd >>'{LOG}' 2>&1 </dev/null &"
@@ -85,6 +87,14 @@ def start_engine(timeout: float = 60) -> None:
                 last = "\n".join(LOG.read_text(errors="replace").splitlines()[-10:])
                 raise RuntimeError(f"dockerd gave no answer within {timeout:.0f} s:\n{last}")
             time.sleep(0.1)
+
+
+def _forget_killed_engine() -> None:
+    """Remove the number that an engine left which was killed: it may be another process's by now."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(_PID_FILE.read_text())
+        if Path(f"/proc/{pid}/comm").exists() and Path(f"/proc/{pid}/comm").read_text().strip() != "dockerd":
+            _PID_FILE.unlink()
 
 
 def stop_engine(timeout: float = 60) -> None:
