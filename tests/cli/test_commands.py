@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -57,23 +56,6 @@ def test_where_no_mesh_runs_every_command_says_so_in_a_sentence(alone, command):
 
 def test_an_address_that_is_none_is_told(alone):
     assert "there is no machine of that name" in alone("status", "--address", "no.invalid:1", code=3).stderr
-
-
-def test_help_comes_quickly_and_says_what_exit_codes_mean():
-    used: list[float] = []
-    for _ in range(5):
-        before = _processor_seconds()
-        text = subprocess.run([*AUTOMARKET, "--help"], capture_output=True, text=True, check=True).stdout
-        used.append(_processor_seconds() - before)
-    # Not by the clock, and the best of them: other tests may run beside this one, on the other half of a core.
-    assert min(used) < 0.5
-    assert "no mesh is running" in " ".join(text.split())
-
-
-def _processor_seconds() -> float:
-    """Give what the processes that this one started have used so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize(
