@@ -127,7 +127,7 @@ class ConversationReader:
 
     async def _part(self, part: conversation_pb2.MessagePart, field: str, number: int) -> ChatPart:
         kind = part.WhichOneof("part")
-        if kind in _MEDIA:
+        if kind is not None and kind in _MEDIA:
             return await self._attachment(_MEDIA[kind], getattr(part, kind), f"{field}.{kind}", number)
         return _spoken(part)
 
