@@ -2,6 +2,7 @@
 
 from automarket.chat.messages import (
     CONVERSATION_TYPE,
+    Conversation,
     MediaPart,
     Message,
     MessageRole,
@@ -16,6 +17,7 @@ from automarket.chat.results import Completion, FinishReason, TokenUsage
 __all__ = [
     "CONVERSATION_TYPE",
     "Completion",
+    "Conversation",
     "FinishReason",
     "MediaPart",
     "Message",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from automarket.errors import ConversationInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from automarket.assets import Asset
+    from automarket.assets import Asset, Text
     from automarket.stored import StoredAsset
 
 CONVERSATION_TYPE = "application/vnd.automarket.conversation+json"
@@ -146,6 +147,25 @@ class Message:
         """Say what a tool call gave."""
         return cls(MessageRole.TOOL, (ToolResult(tool_call_id, text, is_error),))
 
+    @classmethod
+    def answered(cls, text: Text) -> Message:
+        """Say what a model answered, by the Text that it gave: reasoning and tool calls included."""
+        said = (TextPart(content),) if (content := text.content) else ()
+        parts: tuple[Part, ...] = (*text.metadata.reasoning, *said, *text.metadata.tool_calls)
+        return cls(MessageRole.ASSISTANT, parts or (TextPart(""),))
+
+    @classmethod
+    def of(cls, value: Message | Mapping[str, Any]) -> Message:
+        """Give a message, or one that is written as a dictionary: {"role": "user", "content": "hello"}.
+
+        Besides `role` and `content` (text, or a list of text and parts) a dictionary may have `name`, an assistant's
+        `tool_calls` (a list of ToolCall), and a tool's `tool_call_id`.
+
+        Raises:
+            ConversationInvalid: it is none; the error names the member.
+        """
+        return value if isinstance(value, Message) else _of_mapping(value)
+
     @property
     def text(self) -> str:
         """Its text parts, one after another."""
@@ -155,3 +175,60 @@ class Message:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """Its tool calls, in order."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+_OTHER_NAMES = {"developer": MessageRole.SYSTEM, "model": MessageRole.ASSISTANT}
+_MEMBERS = ("role", "content", "name", "tool_calls", "tool_call_id")
+
+
+def _of_mapping(value: Mapping[str, Any]) -> Message:
+    for member in value:
+        if member not in _MEMBERS:
+            raise _invalid(member, f"a message has no member {member!r}", f"it has: {', '.join(_MEMBERS)}")
+    given = str(value.get("role", ""))
+    role = _OTHER_NAMES.get(given) or next((one for one in MessageRole if one == given), None)
+    if role is None:
+        raise _invalid("role", f"{given!r} is no role of a message", f"a role is one of {', '.join(MessageRole)}")
+    content = value.get("content", "")
+    if role is MessageRole.TOOL:
+        return Message.tool(str(value.get("tool_call_id", "")), str(content))
+    listed = cast("Iterable[Any]", content) if isinstance(content, list | tuple) else (content,) if content else ()
+    parts = [*map(_part, listed), *map(_tool_call, value.get("tool_calls") or ())]
+    return Message(role, tuple(parts) or (TextPart(""),), str(value.get("name", "")))
+
+
+def _part(value: Any) -> Part:
+    if isinstance(value, str):
+        return TextPart(value)
+    if isinstance(value, TextPart | ReasoningPart | ToolCall | ToolResult | MediaPart):
+        return value
+    raise _invalid("content", f"a {type(value).__name__} is no part of a message", "text, MediaPart, ToolCall, ...")
+
+
+def _tool_call(value: Any) -> ToolCall:
+    if isinstance(value, ToolCall):
+        return value
+    raise _invalid("tool_calls", f"a {type(value).__name__} is no ToolCall", "ToolCall(id, name, arguments)")
+
+
+def _invalid(member: str, message: str, hint: str) -> ConversationInvalid:
+    return ConversationInvalid(message, hint=hint, fields={member: message})
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said so far, oldest first: an input of models that take conversations."""
+
+    messages: tuple[Message, ...]
+
+    @classmethod
+    def of(cls, messages: Conversation | Iterable[Message | Mapping[str, Any]]) -> Conversation:
+        """Give a conversation of messages, which may be written as dictionaries; see `Message.of`.
+
+        Raises:
+            ConversationInvalid: there are none, or one of them is none.
+        """
+        made = messages if isinstance(messages, Conversation) else cls(tuple(map(Message.of, messages)))
+        if not made.messages:
+            raise _invalid("messages", "the conversation is empty", "it has at least one message")
+        return made
