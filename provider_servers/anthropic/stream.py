@@ -70,7 +70,7 @@ class MessageStream:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.ending.fault = broken(self._vendor, "it sent what is no message", self._model)
             return []
-        if whole.type == "error" or whole.error is not None:
+        if whole.type == "error" or bytes(whole.error):
             self._fail(whole.error)
             return []
         self._begin(whole)
@@ -134,7 +134,7 @@ class MessageStream:
             self._gathering.signature(REDACTED + block.data)
         if block.type == "tool_use":
             number = self._calls[index] = len(self._calls)
-            given = bytes(block.input) if block.input is not None else b""
+            given = bytes(block.input)
             arguments = "" if given in (b"", b"{}", b"null") else given.decode()
             if not block.name:
                 self.ending.fault = broken(self._vendor, "it sent a tool call that names no tool", self._model)
@@ -171,6 +171,6 @@ class MessageStream:
         if usage.output_tokens_details is not None:
             counts.reasoning = usage.output_tokens_details.thinking_tokens
 
-    def _fail(self, raw: msgspec.Raw | None) -> None:
-        refusal = read_fault(b"{}" if raw is None else bytes(raw), self._headers)
+    def _fail(self, raw: msgspec.Raw) -> None:
+        refusal = read_fault(bytes(raw) or b"{}", self._headers)
         self.ending.fault = to_error(refusal, self._vendor, self._model)

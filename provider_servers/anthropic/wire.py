@@ -34,7 +34,7 @@ class Block(msgspec.Struct, gc=False):
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw()
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -67,14 +67,14 @@ class Event(msgspec.Struct, gc=False):
     content_block: Block | None = None
     delta: Delta | None = None
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class Whole(Message, gc=False, kw_only=True):
     """An answer that is not a stream: a message, or an error."""
 
     type: str = ""
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class Support(msgspec.Struct):

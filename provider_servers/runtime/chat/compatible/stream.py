@@ -8,7 +8,7 @@ import msgspec
 
 from provider_servers.runtime.chat.answer import Counts, Ending, Gathering
 from provider_servers.runtime.chat.compatible.refusals import read_fault
-from provider_servers.runtime.chat.compatible.wire import decode_chunk
+from provider_servers.runtime.chat.compatible.wire import decode_chunk, is_there
 from provider_servers.runtime.chat.errors import broken, to_error
 from provider_servers.runtime.chat.surrogates import HalfKeeper, decode_leniently
 
@@ -100,7 +100,7 @@ class CompletionStream:
                     self._garbage("what is no chat completion")
                 return
             self._keeper = self._keeper or HalfKeeper()
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if is_there(chunk.error):
             self._fail(bytes(chunk.error))
             return
         ending = self.ending
@@ -129,7 +129,7 @@ class CompletionStream:
             if delta.tool_calls:
                 for call in delta.tool_calls:
                     self._call(call)
-        if choice.error is not None and bytes(choice.error) != b"null":
+        if is_there(choice.error):
             self._fail(bytes(choice.error))
         elif choice.finish_reason == "error":
             self._fail(b"{}")

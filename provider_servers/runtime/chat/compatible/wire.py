@@ -40,7 +40,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class PromptDetails(msgspec.Struct, gc=False):
@@ -74,7 +74,12 @@ class Chunk(msgspec.Struct, gc=False):
     model: str | None = None
     choices: list[Choice] | None = None
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+def is_there(value: msgspec.Raw) -> bool:
+    """Tell whether a value that is left undecoded is there, and not null."""
+    return bytes(value) not in (b"", b"null")
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
