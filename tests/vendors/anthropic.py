@@ -64,7 +64,7 @@ class Anthropic:
             "too-large": lambda _: page(413),
             "redirect": lambda _: Reply(307, headers={"location": "http://127.0.0.1:1/elsewhere"}),
             "crlf": lambda request: self.message(request, [_text(TOKENS)], "end_turn", newline=b"\r\n"),
-            "flood": lambda _: self.stream([b"".join(self.texts(["word "] * 1000))] * 400),
+            "flood": lambda _: self.stream([b"".join(self.texts(["word " * 200] * 1000))] * 400),
             "error-in-stream": lambda _: self.stream(
                 [*self.texts(TOKENS[:3]), _fault("overloaded_error", "Overloaded")]
             ),

@@ -68,7 +68,7 @@ class ChatVendor:
             "redirect": lambda _: Reply(307, headers={"location": "http://127.0.0.1:1/elsewhere"}),
             "halves": self.halves,
             "crlf": self.crlf,
-            "flood": lambda _: self.stream([b"".join(self.texts(["word "] * 1000))] * 400),
+            "flood": lambda _: self.stream([b"".join(self.texts(["word " * 200] * 1000))] * 400),
         }
 
     # --- what differs ---

@@ -97,6 +97,10 @@ class FakeServer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def posts(self) -> list[Request]:
+        return [one for one in self.requests if one.method == "POST"]
+
     def asked(self, path: str = "") -> list[Request]:
         return [one for one in self.requests if one.path.endswith(path)]
 
@@ -137,7 +141,7 @@ class FakeServer:
         writing = asyncio.create_task(self._write(steps, writer))
         try:
             await asyncio.wait({leaving, writing}, return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
+            if not writing.done() or writing.exception() is not None:
                 self.dropped.append(time.monotonic())
                 return False
             return writing.result()

@@ -63,7 +63,9 @@ class CompletionStream:
             self._add(event.data, whole=event.whole)
             if ending.fault is not None:
                 break
-        return self._gathering.take()
+        deltas = self._gathering.take()
+        self._begun = self._begun or bool(deltas)
+        return deltas
 
     def take_whole(self, body: bytes) -> list[Delta]:
         """Take an answer that is not a stream: an error under a status of success, or a server that does not stream.
@@ -72,7 +74,9 @@ class CompletionStream:
         """
         self._add(body.strip(), whole=True)
         self.ending.complete = self.ending.fault is None
-        return self._gathering.take()
+        deltas = self._gathering.take()
+        self._begun = bool(deltas)
+        return deltas
 
     def finish(self) -> None:
         """Say that nothing more comes.
@@ -105,7 +109,6 @@ class CompletionStream:
             return
         ending = self.ending
         if chunk.choices:
-            self._begun = True
             self._choice(chunk.choices[0])
         if chunk.usage is not None:
             ending.counts = _counts(chunk.usage)
