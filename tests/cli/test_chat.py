@@ -295,6 +295,22 @@ async def test_what_fails_or_is_stopped_at_once_counts_as_not_asked(gateway, cha
     assert chatter.asked[-1].texts() == ["notes.txt:\ntides\nso?"]
 
 
+async def test_thoughts_are_shown_on_a_terminal_beside_the_answer(gateway, chatter, tmp_path):
+    chatter.script = [ReasoningDelta(("Let me see\x1b[2J.",)), TextDelta(("Yes.",)), Completion(FinishReason.STOP)]
+    async with on_a_terminal(gateway, tmp_path, "chat", "-m", "chatter", "hi there") as screen:
+        await screen.until("Let me see[2J.")
+        assert "\n" in await screen.until("Yes.")
+        await screen.until(PROMPT)
+        assert await screen.end() == 0
+
+
+async def test_a_language_model_is_described_with_its_context_and_its_price(run):
+    out, _ = await run("models", "chatter")
+    assert re.search(r"context +8,192 tokens, answers up to 1,024\n", out)
+    assert re.search(r"price +1000 USD per million tokens in, 2000 out\n", out)
+    assert re.search(r"\nresponse_format\.json_schema\.schema +string", out)
+
+
 async def test_models_are_compared_and_one_that_fails_is_a_row(chatter, run):
     out, err = await run("compare", "one two three", "--models", "chatter,plain@chatter,nobody")
     assert "--- chatter (chatter, chatter)\none two three\n" in out
