@@ -121,7 +121,10 @@ class FakeServer:
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        request = await _read(reader)
+        first = await reader.read(1)
+        if first == _TLS_HANDSHAKE:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        request = await _read(reader, first) if first not in (b"", _TLS_HANDSHAKE) else None
         if request is None:
             return False
         self.requests.append(request)
@@ -169,9 +172,12 @@ class FakeServer:
         return True
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
+_TLS_HANDSHAKE = b"\x16"
+
+
+async def _read(reader: asyncio.StreamReader, begin: bytes) -> Request | None:
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        head = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
         return None
     first, *lines = head.split("\r\n")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.vendor import Vendor
 
 RATE_SECONDS, OVERLOAD_SECONDS = 1.0, 5.0
-MAX_MESSAGE_CHARACTERS = 400
+MAX_MESSAGE_CHARACTERS, MAX_FACT_CHARACTERS = 400, 200
 _PASSING = frozenset((Trouble.RATE, Trouble.OVERLOAD, Trouble.FAILURE))
 # How vendors name the limit of a context and what was sent.
 _LIMITS = (
@@ -66,6 +66,7 @@ def to_error(
     facts |= {"vendor_request_id": refusal.request_id} if refusal.request_id else {}
     if refusal.may_retry is False and refusal.trouble in _PASSING:
         facts["retry"] = Retry.NEVER
+    facts = {name: scrub(value)[:MAX_FACT_CHARACTERS] for name, value in facts.items()}
     said = scrub(" ".join(refusal.message.split()))[:MAX_MESSAGE_CHARACTERS]
     return _MAKERS[refusal.trouble](_Case(refusal, vendor, model, said, facts, dict(options or {})))
 
@@ -176,7 +177,9 @@ def _request(case: _Case) -> AutoMarketError:
     if param in case.options:
         fields = {f"header.text_to_text.{case.options[param]}": said}
         return OptionInvalid(message, hint="leave it out for this model", fields=fields, metadata=case.facts)
-    return InvalidRequestError(message, fields={param: said} if param else None, metadata=case.facts)
+    return InvalidRequestError(
+        message, fields={scrub(param)[:MAX_FACT_CHARACTERS]: said} if param else None, metadata=case.facts
+    )
 
 
 _MAKERS: Mapping[Trouble, Callable[[_Case], AutoMarketError]] = {
