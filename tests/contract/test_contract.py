@@ -78,6 +78,7 @@ def _made(backends, name):
 
 def test_the_suite_finds_the_providers():
     ours = {"pocketsphinx", "flite", "ffmpeg", "whisper", "chatterbox", "ollama", "faster-whisper"}
+    ours |= {"openai", "anthropic", "openrouter", "together", "openai-compatible"}
     assert ours <= set(PROVIDERS)
 
 

@@ -1,7 +1,7 @@
 """What servers of OpenAI's chat completions have in common: chunks, scenarios by the name of the model, and errors.
 
-The model that is asked for says what happens: "ok" answers, "cut" breaks off, "rate-limit" refuses. A model that is not
-a scenario is unknown.
+The model that is asked for says what happens: "ok" and those of the list answer, "cut" breaks off, "rate-limit"
+refuses. A model that is not a scenario is unknown.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class ChatVendor:
     """A server of this API. A vendor's class says how its chunks look and adds its own scenarios."""
 
     extra: ClassVar[dict[str, Any]] = {}
+    real: ClassVar[tuple[str, ...]] = ()
     served = "served-model-2026-08-01"
     headers: ClassVar[dict[str, str]] = {"content-type": "text/event-stream; charset=utf-8"}
 
@@ -103,7 +104,7 @@ class ChatVendor:
             return self.no_key(request)
         if request.path.endswith("/chat/completions"):
             body = request.json
-            scenario = self.scenarios.get(body["model"])
+            scenario = self.scenarios.get("ok" if body["model"] in self.real else body["model"])
             return self.unknown(body["model"]) if scenario is None else scenario(request)
         return self.other(request)
 

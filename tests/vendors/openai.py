@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class OpenAI(ChatVendor):
     extra: ClassVar[dict[str, Any]] = {"service_tier": "default", "system_fingerprint": None}
+    real = ("gpt-6-luna", "gpt-4o-mini", "gpt-audio-2")
     headers: ClassVar[dict[str, str]] = {
         **ChatVendor.headers,
         "x-request-id": "req_openai_1",

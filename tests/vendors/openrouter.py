@@ -22,6 +22,7 @@ WHITE_SPACE = b"\n         \n" * 40
 class OpenRouter(ChatVendor):
     extra: ClassVar[dict[str, Any]] = {"provider": "Acme"}
     served = "acme/model-20260801"
+    real = ("acme/model", "openrouter/auto")
     headers: ClassVar[dict[str, str]] = {"content-type": "text/event-stream", "x-generation-id": "gen-1"}
 
     def __init__(self) -> None:

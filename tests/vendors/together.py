@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 class Together(ChatVendor):
     served = "openai/gpt-oss-20b"
+    real = ("moonshotai/Kimi-K3", "openai/gpt-oss-20b", "openai/gpt-oss-120b")
     headers: ClassVar[dict[str, str]] = {
         "content-type": "text/event-stream;charset=utf-8",
         "x-api-received": "2026-08-01T00:00:00Z",
