@@ -82,7 +82,9 @@ class Collector:
                 pass
 
     def _output(self, number: int) -> _Pending:
-        return self._pending.setdefault(number, _Pending("", ""))
+        if number not in self._pending:
+            self._pending[number] = _Pending("", "")
+        return self._pending[number]
 
     @property
     def is_finished(self) -> bool:

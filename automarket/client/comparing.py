@@ -39,6 +39,7 @@ class Comparison:
         tokens: how many it wrote, by its own count or else by the pieces that came.
         cost: what it cost, in `currency`; None when unknown.
         currency: ISO 4217 code.
+        came_at_once: all tokens came together.
     """
 
     name: str
@@ -52,13 +53,17 @@ class Comparison:
     tokens: int
     cost: float | None = None
     currency: str = ""
+    came_at_once: bool = False
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast it wrote: its tokens over the time from the first one to the end; None when it wrote none."""
+        """How fast it wrote; None when it wrote nothing.
+
+        It is its tokens over the time from the first one to the end, or, where all came at once, over all the time.
+        """
         if self.first_token_seconds is None or not self.tokens:
             return None
-        writing = self.seconds - self.first_token_seconds
+        writing = self.seconds if self.came_at_once else self.seconds - self.first_token_seconds
         return self.tokens / writing if writing > 0 else None
 
 
@@ -88,6 +93,7 @@ class _Row:
         self._begin = 0.0
         self._first: float | None = None
         self._pieces = 0
+        self._times = 0
 
     async def run(self, question: InputValue, options: Mapping[str, Any]) -> Comparison:
         self._begin = time.monotonic()
@@ -120,6 +126,7 @@ class _Row:
 
     def _count(self, pieces: int) -> None:
         self._pieces += pieces
+        self._times += 1
         if self._first is None and pieces:
             self._first = time.monotonic() - self._begin
 
@@ -138,6 +145,7 @@ class _Row:
             tokens=about.tokens.completion if about.tokens else self._pieces,
             cost=about.cost,
             currency=about.currency,
+            came_at_once=self._times == 1,
         )
 
 

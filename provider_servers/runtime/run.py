@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.host import Host
 
 SILENCE_SECONDS = 15.0
+MOST_TOKENS = 4096  # of text that is given together
 LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
 WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
@@ -86,6 +87,7 @@ class Run:
         self._call.reader = ConversationReader(model, header.inputs, self._slots, self._preparer)
         self._streams = InputStreams(requests, header.inputs, workdir)
         self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
+        self._held: Any = None
         self._sequence = 0
         self._accepted = False
         self._phase = "queued"
@@ -128,7 +130,23 @@ class Run:
             self._host.end_call()
 
     async def _next(self, working: asyncio.Task[None]) -> Any:
-        """Give the next event, a sign of life after long silence, or None when the work has ended."""
+        """Give the next event, a sign of life after long silence, or None when the work has ended.
+
+        Text that waits already is given together: it waited because what was before it was being sent.
+        """
+        payload, self._held = self._held, None
+        if payload is None:
+            payload = await self._await_next(working) if self._events.empty() else self._events.get_nowait()
+        while isinstance(payload, transform_pb2.TextDelta) and not self._events.empty():
+            more = self._events.get_nowait()
+            fits = isinstance(more, transform_pb2.TextDelta) and more.output == payload.output
+            if not fits or len(payload.tokens) >= MOST_TOKENS:
+                self._held = more
+                break
+            payload.tokens.extend(more.tokens)
+        return payload
+
+    async def _await_next(self, working: asyncio.Task[None]) -> Any:
         getting = asyncio.ensure_future(self._events.get())
         try:
             await asyncio.wait({getting, working}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -74,7 +74,7 @@ class Chatter(Provider):
     def __init__(self):
         self.script = None
         self.asked = []
-        self.pause = 0.0
+        self.pause: float | None = 0.0
 
     def models(self):
         return (CHAT, PLAIN)
@@ -95,7 +95,8 @@ class Chatter(Provider):
                     await asyncio.sleep(event)
                     continue
                 yield event
-                await asyncio.sleep(self.pause)
+                if self.pause is not None:
+                    await asyncio.sleep(self.pause)
         finally:
             asked.ended.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 
@@ -125,6 +126,49 @@ async def test_what_was_said_before_a_failure_was_received(chatter):
             received.append(event)  # noqa: PERF401 - kept when the stream breaks
     assert said(received) == "almost"
     assert caught.value.retry_after == 2
+
+
+async def test_text_that_waits_while_other_text_is_sent_goes_together_and_none_is_lost(chatter):
+    tokens = [f"{number} " for number in range(5000)]
+    chatter.provider.script = [*(TextDelta((token,)) for token in tokens), Completion(FinishReason.STOP)]
+    chatter.provider.pause = None
+    events = await call(chatter.channel, asking())
+    deltas = [event.text_delta for event in events if event.HasField("text_delta")]
+    assert [token for delta in deltas for token in delta.tokens] == tokens
+    assert len(deltas) < 4000
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert kinds(events)[-2:] == ["output_finished", "finished"]
+
+
+async def test_text_waits_for_no_other_text(chatter):
+    chatter.provider.script = [TextDelta(("first",)), 60.0, TextDelta(("second",))]
+    async for event in chatter.stream(asking()):
+        if event.HasField("text_delta"):
+            assert list(event.text_delta.tokens) == ["first"]
+            break
+    await asyncio.wait_for(chatter.provider.asked[0].ended.wait(), 1)
+
+
+async def test_who_does_not_read_holds_back_who_writes(chatter):
+    written = []
+
+    def endless():
+        for number in range(100_000):
+            written.append(number)
+            yield TextDelta(("x" * 1000,))
+
+    chatter.provider.script = endless()
+    chatter.provider.pause = None
+    stream = chatter.stream(asking(), timeout=30)
+    async for event in stream:
+        if event.HasField("text_delta"):
+            break
+    await asyncio.sleep(1)
+    before = len(written)
+    assert before < 50_000  # what the windows of the connection hold
+    await asyncio.sleep(0.5)
+    assert len(written) == before
+    await stream.aclose()
 
 
 async def test_bounds_and_prices_are_in_the_description(chatter):
