@@ -50,9 +50,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     )
 
 
-def read_fault(raw: bytes, headers: Mapping[str, str]) -> Refusal:
+def read_fault(value: Any, headers: Mapping[str, str]) -> Refusal:
     """Read the value of `error` in a stream that began as a success."""
-    error = _object(msgspec.json.decode(raw))
+    error = _object(value)
     words = _words(error)
     status = next((STATUSES[word] for word in words if word in STATUSES), 500)
     return Refusal(status, words, _said(error), param=_param(_said(error)), request_id=headers.get(_REQUEST_ID, ""))

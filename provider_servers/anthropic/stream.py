@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -70,7 +70,7 @@ class MessageStream:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.ending.fault = broken(self._vendor, "it sent what is no message", self._model)
             return []
-        if whole.type == "error" or bytes(whole.error):
+        if whole.type == "error" or whole.error is not None:
             self._fail(whole.error)
             return []
         self._begin(whole)
@@ -171,6 +171,5 @@ class MessageStream:
         if usage.output_tokens_details is not None:
             counts.reasoning = usage.output_tokens_details.thinking_tokens
 
-    def _fail(self, raw: msgspec.Raw) -> None:
-        refusal = read_fault(bytes(raw) or b"{}", self._headers)
-        self.ending.fault = to_error(refusal, self._vendor, self._model)
+    def _fail(self, error: Any) -> None:
+        self.ending.fault = to_error(read_fault(error, self._headers), self._vendor, self._model)

@@ -5,6 +5,8 @@ Source: Anthropic's OpenAPI description of version 2023-06-01, 2026-08.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -67,14 +69,14 @@ class Event(msgspec.Struct, gc=False):
     content_block: Block | None = None
     delta: Delta | None = None
     usage: Usage | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Any = None
 
 
 class Whole(Message, gc=False, kw_only=True):
     """An answer that is not a stream: a message, or an error."""
 
     type: str = ""
-    error: msgspec.Raw = msgspec.Raw()
+    error: Any = None
 
 
 class Support(msgspec.Struct):

@@ -37,10 +37,11 @@ class LineCutter:
                 raise too_long(self._max_bytes)
             return []
         lines = data.split(b"\n")
+        longest = len(data) + len(self._rest)
         if self._rest:
             lines[0] = bytes(self._rest) + lines[0]
         self._rest = bytearray(lines.pop())
-        if max(map(len, lines)) > self._max_bytes:
+        if longest > self._max_bytes and max(map(len, lines)) > self._max_bytes:
             raise too_long(self._max_bytes)
         return lines
 

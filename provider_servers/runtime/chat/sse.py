@@ -36,7 +36,6 @@ class SseReader:
         self._begun = False
         self._name = b""
         self._data: list[bytes] = []
-        self._size = 0
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """Take bytes; give the events that end in them.
@@ -55,24 +54,20 @@ class SseReader:
             self._begun = True
             lines[0] = lines[0].removeprefix(_BOM)
         events: list[SseEvent] = []
+        waiting, name = self._data, self._name
         for line in lines:
-            if not line:
-                if self._data:
-                    events.append(
-                        SseEvent(self._data[0] if len(self._data) == 1 else b"\n".join(self._data), self._name)
-                    )
-                    self._data, self._size = [], 0
-                self._name = b""
-            elif line.startswith(b"data:"):
-                self._add(line[6:] if line[5:6] == b" " else line[5:])
+            if line.startswith(b"data:"):
+                waiting.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                if len(waiting) > 1 and sum(map(len, waiting)) > self._max_bytes:
+                    raise too_long(self._max_bytes)
+            elif not line:
+                if waiting:
+                    events.append(SseEvent(waiting[0] if len(waiting) == 1 else b"\n".join(waiting), name))
+                    waiting.clear()
+                name = b""
             elif line.startswith(b"event:"):
-                self._name = line[6:].removeprefix(b" ")
+                name = line[6:].removeprefix(b" ")
             elif line == b"data":
-                self._add(b"")
+                waiting.append(b"")
+        self._name = name
         return events
-
-    def _add(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._max_bytes:
-            raise too_long(self._max_bytes)
-        self._data.append(data)

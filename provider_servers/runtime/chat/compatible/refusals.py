@@ -35,9 +35,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     return _refusal(status, error, said, headers)
 
 
-def read_fault(raw: bytes, headers: Mapping[str, str]) -> Refusal:
+def read_fault(value: Any, headers: Mapping[str, str]) -> Refusal:
     """Read the value of `error` in an answer that began as a success."""
-    error, said = _parts(b'{"error":' + raw + b"}")
+    error, said = _told({"error": value})
     words = _words(error)
     status = _number(error.get("code")) or next((_STATUSES[word] for word in words if word in _STATUSES), 500)
     # What the headers say of waiting was said before anything went wrong.
@@ -51,6 +51,10 @@ def _parts(body: bytes) -> tuple[dict[str, Any], str]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body.decode(errors="replace").strip()
         return {}, "" if text.startswith("<") else text
+    return _told(value)
+
+
+def _told(value: Any) -> tuple[dict[str, Any], str]:
     if not isinstance(value, dict):
         return {}, value if isinstance(value, str) else ""
     whole = cast("dict[str, Any]", value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from provider_servers.runtime.chat.answer import Counts, Ending, Gathering
 from provider_servers.runtime.chat.compatible.refusals import read_fault
-from provider_servers.runtime.chat.compatible.wire import decode_chunk, is_there
+from provider_servers.runtime.chat.compatible.wire import decode_chunk
 from provider_servers.runtime.chat.errors import broken, to_error
 from provider_servers.runtime.chat.surrogates import HalfKeeper, decode_leniently
 
@@ -104,8 +104,8 @@ class CompletionStream:
                     self._garbage("what is no chat completion")
                 return
             self._keeper = self._keeper or HalfKeeper()
-        if is_there(chunk.error):
-            self._fail(bytes(chunk.error))
+        if chunk.error is not None:
+            self._fail(chunk.error)
             return
         ending = self.ending
         if chunk.choices:
@@ -132,10 +132,10 @@ class CompletionStream:
             if delta.tool_calls:
                 for call in delta.tool_calls:
                     self._call(call)
-        if is_there(choice.error):
-            self._fail(bytes(choice.error))
+        if choice.error is not None:
+            self._fail(choice.error)
         elif choice.finish_reason == "error":
-            self._fail(b"{}")
+            self._fail({})
         elif choice.finish_reason:
             self._finished(choice.finish_reason)
 
@@ -168,8 +168,8 @@ class CompletionStream:
     def _garbage(self, what: str) -> None:
         self.ending.fault = broken(self._vendor, f"it sent {what}", self._model)
 
-    def _fail(self, raw: bytes) -> None:
-        self.ending.fault = to_error(read_fault(raw, self._headers), self._vendor, self._model)
+    def _fail(self, error: Any) -> None:
+        self.ending.fault = to_error(read_fault(error, self._headers), self._vendor, self._model)
 
 
 class _Calls:

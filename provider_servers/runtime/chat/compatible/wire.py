@@ -5,6 +5,8 @@ Source: OpenAI's OpenAPI description, and the answers of OpenRouter, Together an
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -40,7 +42,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Any = None
 
 
 class PromptDetails(msgspec.Struct, gc=False):
@@ -74,12 +76,7 @@ class Chunk(msgspec.Struct, gc=False):
     model: str | None = None
     choices: list[Choice] | None = None
     usage: Usage | None = None
-    error: msgspec.Raw = msgspec.Raw()
-
-
-def is_there(value: msgspec.Raw) -> bool:
-    """Tell whether a value that is left undecoded is there, and not null."""
-    return bytes(value) not in (b"", b"null")
+    error: Any = None
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
