@@ -31,14 +31,29 @@ if TYPE_CHECKING:
     from automarket.assets import Text as Text
     from automarket.assets import Video as Video
     from automarket.assets.roles import Role as Role
+    from automarket.chat import Conversation as Conversation
+    from automarket.chat import FinishReason as FinishReason
+    from automarket.chat import MediaPart as MediaPart
+    from automarket.chat import Message as Message
+    from automarket.chat import ReasoningPart as ReasoningPart
+    from automarket.chat import ResponseFormat as ResponseFormat
+    from automarket.chat import TextPart as TextPart
+    from automarket.chat import TextToTextOptions as TextToTextOptions
+    from automarket.chat import TokenUsage as TokenUsage
+    from automarket.chat import Tool as Tool
+    from automarket.chat import ToolCall as ToolCall
+    from automarket.chat import ToolChoice as ToolChoice
+    from automarket.chat import ToolResult as ToolResult
     from automarket.client import events as events
     from automarket.client.assets import AssetClient as AssetClient
+    from automarket.client.comparing import Comparison as Comparison
     from automarket.client.families import AudioToAudioModel as AudioToAudioModel
     from automarket.client.families import SpeechToTextModel as SpeechToTextModel
     from automarket.client.families import TextToSpeechModel as TextToSpeechModel
     from automarket.client.families import VideoCompositionModel as VideoCompositionModel
     from automarket.client.families import VideoToAudioModel as VideoToAudioModel
     from automarket.client.families import VideoToImageModel as VideoToImageModel
+    from automarket.client.language import TextToTextModel as TextToTextModel
     from automarket.client.mesh import Mesh as Mesh
     from automarket.client.mesh import connect as connect
     from automarket.client.model import Model as Model
@@ -48,6 +63,7 @@ if TYPE_CHECKING:
     from automarket.client.results import Report as Report
     from automarket.client.stream import TransformStream as TransformStream
     from automarket.client.target import Fallback as Fallback
+    from automarket.client.text_stream import TextStream as TextStream
     from automarket.errors import AutoMarketError as AutoMarketError
     from automarket.media.info import AudioFormat as AudioFormat
     from automarket.media.info import CastSpec as CastSpec
@@ -68,16 +84,23 @@ _HOMES = {
     "AudioToAudioModel": "automarket.client.families",
     "AutoMarketError": "automarket.errors",
     "CastSpec": "automarket.media.info",
+    "Comparison": "automarket.client.comparing",
     "CompositionResult": "automarket.client.results",
+    "Conversation": "automarket.chat",
     "Fallback": "automarket.client.target",
+    "FinishReason": "automarket.chat",
     "Image": "automarket.assets",
     "ImageFormat": "automarket.media.info",
     "MediaInfo": "automarket.media.info",
+    "MediaPart": "automarket.chat",
     "Mesh": "automarket.client.mesh",
+    "Message": "automarket.chat",
     "Model": "automarket.client.model",
     "Overlay": "automarket.client.options",
     "ProviderHandle": "automarket.client.provider",
+    "ReasoningPart": "automarket.chat",
     "Report": "automarket.client.results",
+    "ResponseFormat": "automarket.chat",
     "Role": "automarket.assets.roles",
     "ServiceState": "automarket.service_status",
     "ServiceStatus": "automarket.service_status",
@@ -85,7 +108,16 @@ _HOMES = {
     "SpeechToTextModel": "automarket.client.families",
     "StoredAsset": "automarket.stored",
     "Text": "automarket.assets",
+    "TextPart": "automarket.chat",
+    "TextStream": "automarket.client.text_stream",
     "TextToSpeechModel": "automarket.client.families",
+    "TextToTextModel": "automarket.client.language",
+    "TextToTextOptions": "automarket.chat",
+    "TokenUsage": "automarket.chat",
+    "Tool": "automarket.chat",
+    "ToolCall": "automarket.chat",
+    "ToolChoice": "automarket.chat",
+    "ToolResult": "automarket.chat",
     "TransformStream": "automarket.client.stream",
     "Video": "automarket.assets",
     "VideoCompositionModel": "automarket.client.families",
@@ -104,16 +136,23 @@ __all__ = [
     "AudioToAudioModel",
     "AutoMarketError",
     "CastSpec",
+    "Comparison",
     "CompositionResult",
+    "Conversation",
     "Fallback",
+    "FinishReason",
     "Image",
     "ImageFormat",
     "MediaInfo",
+    "MediaPart",
     "Mesh",
+    "Message",
     "Model",
     "Overlay",
     "ProviderHandle",
+    "ReasoningPart",
     "Report",
+    "ResponseFormat",
     "Role",
     "ServiceState",
     "ServiceStatus",
@@ -121,7 +160,16 @@ __all__ = [
     "SpeechToTextModel",
     "StoredAsset",
     "Text",
+    "TextPart",
+    "TextStream",
     "TextToSpeechModel",
+    "TextToTextModel",
+    "TextToTextOptions",
+    "TokenUsage",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
     "TransformStream",
     "Video",
     "VideoCompositionModel",

@@ -250,6 +250,12 @@ class OptionInvalid(InvalidRequestError):
     reason = "OPTION_INVALID"
 
 
+class ConversationInvalid(InvalidRequestError):
+    """A conversation with a language model is not one, or has parts that the model does not take."""
+
+    reason = "CONVERSATION_INVALID"
+
+
 class SettingUnknown(InvalidRequestError):
     """The provider has no such setting."""
 
@@ -284,6 +290,18 @@ class AddressRefused(InvalidRequestError):
     """A URL leads to a private address or to a scheme that is not fetched."""
 
     reason = "ADDRESS_REFUSED"
+
+
+class ContextTooLong(InvalidRequestError):
+    """The conversation has more tokens than the model takes; the metadata says how many where the vendor does."""
+
+    reason = "CONTEXT_TOO_LONG"
+
+
+class ContentRefused(InvalidRequestError):
+    """The model's vendor does not answer what is asked."""
+
+    reason = "CONTENT_REFUSED"
 
 
 class OffsetInvalid(InvalidRequestError):
@@ -474,6 +492,20 @@ class ProviderBusy(ExhaustedError):
     retry = Retry.OTHER
 
 
+class RateLimited(ExhaustedError):
+    """The vendor takes no more requests or tokens for now."""
+
+    reason = "RATE_LIMITED"
+    retry = Retry.OTHER
+
+
+class CreditExhausted(ExhaustedError):
+    """The account at the vendor has no credit, or has reached its spending limit."""
+
+    reason = "CREDIT_EXHAUSTED"
+    retry = Retry.OTHER
+
+
 class QuotaExceeded(ExhaustedError):
     """The asset store's quota is used up by what must not be evicted."""
 
@@ -520,6 +552,13 @@ class BackendFailed(UnavailableError):
     """The provider's backend or engine ended or gave an error of its own."""
 
     reason = "BACKEND_FAILED"
+    retry = Retry.OTHER
+
+
+class VendorOverloaded(UnavailableError):
+    """The vendor has too much to do."""
+
+    reason = "VENDOR_OVERLOADED"
     retry = Retry.OTHER
 
 

@@ -10,11 +10,14 @@ from automarket.assets.asset import Asset
 from automarket.assets.body import Body
 from automarket.assets.formats import by_name
 from automarket.assets.roles import Role
+from automarket.chat.results import Completion
 from automarket.errors import InputUnsuitable, InternalFault, MediaInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from automarket.chat.messages import ReasoningPart, ToolCall
+    from automarket.chat.results import TokenUsage
     from automarket.media.info import MediaInfo
 
 
@@ -26,13 +29,27 @@ class TextMetadata:
         model: what made it; empty when no model did.
         provider: where that model runs.
         usage: what making it used, by unit, e.g. {"token": 12}.
-        partial: it is the beginning of a text whose making was stopped.
+        partial: it is a piece, or the beginning, of a text.
+        request_id: of the call that made it, by which the mesh and most vendors know it.
+        tokens: what a language model read and wrote; None when it does not say.
+        cost: what making it cost, in `currency`; None when unknown.
+        currency: ISO 4217 code, e.g. "USD".
+        completion: why a language model stopped, which one it was, and the vendor's name for the request.
+        tool_calls: calls of tools that the model waits for, in order.
+        reasoning: what the model thought before.
     """
 
     model: str = ""
     provider: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
     partial: bool = False
+    request_id: str = ""
+    tokens: TokenUsage | None = None
+    cost: float | None = None
+    currency: str = ""
+    completion: Completion = field(default_factory=Completion)
+    tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: tuple[ReasoningPart, ...] = ()
 
 
 class Text(Asset):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automarket.cli import assets, doctor, new_provider, overview, services, transform
+from automarket.cli import assets, chat, compare, doctor, new_provider, overview, services, transform
 from automarket.cli.exits import epilog
 from automarket.cli.up import command as up_command
 
@@ -41,6 +41,8 @@ app.command()(overview.providers)
 app.command()(overview.models)
 app.command()(overview.capabilities)
 app.command()(transform.transform)
+app.command()(chat.chat)
+app.command()(compare.compare)
 app.add_typer(services.app, name="services")
 app.add_typer(assets.app, name="assets")
 app.command()(doctor.doctor)

@@ -57,13 +57,13 @@ async def read_input(word: str, mesh: Mesh) -> InputValue:
         return await find_asset(mesh.assets, word)
     if word.startswith(("http://", "https://")):
         return await AssetLoader.from_url(word, max_bytes=MAX_URL_BYTES)
-    path = _as_path(word)
+    path = as_path(word)
     if path is None:
         return word
     return await asyncio.to_thread(AssetLoader.load, path)
 
 
-def _as_path(word: str) -> Path | None:
+def as_path(word: str) -> Path | None:
     """Give the path that a word is, or None when it is text."""
     path = Path(word).expanduser()
     try:

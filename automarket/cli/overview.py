@@ -179,6 +179,8 @@ def _describe(screen: Terminal, model: ModelInfo) -> None:
             ("description", model.description),
             ("capabilities", ", ".join(model.capabilities)),
             ("state", _availability(model)),
+            ("context", _context(model)),
+            ("price", _price(model)),
         ]
     )
     slots = [
@@ -194,6 +196,22 @@ def _describe(screen: Terminal, model: ModelInfo) -> None:
     if options:
         screen.say("")
         screen.table(("option", "type", "default", "description"), options)
+
+
+def _context(model: ModelInfo) -> str:
+    """Say how much a language model has in view."""
+    limits = model.limits
+    facts = [f"{limits.context_tokens:,} tokens"] if limits.context_tokens else []
+    return ", ".join([*facts, *([f"answers up to {limits.max_output_tokens:,}"] if limits.max_output_tokens else [])])
+
+
+def _price(model: ModelInfo) -> str:
+    """Say what a model costs: tokens by the million, everything else by one."""
+    price = model.pricing
+    if price is None:
+        return ""
+    times, unit = (1e6, "million tokens") if price.unit == "token" else (1, price.unit)
+    return f"{price.input_cost * times:g} {price.currency} per {unit} in, {price.output_cost * times:g} out"
 
 
 def _slot_notes(optional: bool, repeated: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from automarket.cli.exits import Exit, exit_of
 from automarket.errors import AutoMarketError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Generator
 
     from automarket.cli.terminal import Terminal
 
@@ -42,8 +43,19 @@ def run(screen: Terminal, work: Coroutine[Any, Any, Any]) -> None:
     Raises:
         typer.Exit: the command failed.
     """
-    try:
+    with failures_told(screen):
         asyncio.run(work)
+
+
+@contextlib.contextmanager
+def failures_told(screen: Terminal) -> Generator[None]:
+    """Say in words what the block fails with, and make it the exit code.
+
+    Raises:
+        typer.Exit: the block failed.
+    """
+    try:
+        yield
     except AutoMarketError as error:
         screen.error(error)
         raise typer.Exit(exit_of(error)) from None

@@ -55,6 +55,14 @@ class Terminal:
         except BrokenPipeError:
             self.out.on_broken_pipe()
 
+    def write(self, text: str) -> None:
+        """Print a piece of a line, at once; ends this program when nobody reads any more, as `line` does."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.out.on_broken_pipe()
+
     def say(self, text: str, style: str = "") -> None:
         """Print a line for people."""
         self.out.print(clean(text), style=style, soft_wrap=True)

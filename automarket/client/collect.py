@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from automarket.assets import Asset, AssetLoader, Text, TextMetadata
 from automarket.assets.roles import Role
+from automarket.chat.results import Completion
 from automarket.client import events as e
+from automarket.client.answers import Answer, cost_of, tokens_of
 from automarket.client.results import Output, Report
 from automarket.client.spool import Spool
 from automarket.errors import InternalFault
@@ -28,6 +30,7 @@ class _Pending:
     spool: Spool = field(default_factory=Spool)
     tokens: list[str] = field(default_factory=list[str])
     segments: list[str] = field(default_factory=list[str])
+    answer: Answer = field(default_factory=Answer)
     finished: e.OutputFinished | None = None
 
 
@@ -54,6 +57,10 @@ class Collector:
                 await self._output(event.output).spool.write(event.offset_bytes, event.data)
             case e.TextDelta():
                 self._output(event.output).tokens += event.tokens
+            case e.ReasoningDelta():
+                self._output(event.output).answer.think(event)
+            case e.ToolCallDelta():
+                self._output(event.output).answer.call(event)
             case e.Segment():
                 self._output(event.output).segments.append(event.text)
             case e.OutputFinished():
@@ -75,7 +82,9 @@ class Collector:
                 pass
 
     def _output(self, number: int) -> _Pending:
-        return self._pending.setdefault(number, _Pending("", ""))
+        if number not in self._pending:
+            self._pending[number] = _Pending("", "")
+        return self._pending[number]
 
     @property
     def is_finished(self) -> bool:
@@ -126,10 +135,13 @@ class Collector:
 
     def text_so_far(self) -> Text:
         """Give the first output that is text, as far as it has come."""
-        for pending in self._pending.values():
-            if pending.tokens or pending.segments:
-                return self._text(pending, "")
-        return Text.from_string("", metadata=self._metadata())
+        written = (one for one in self._pending.values() if one.tokens or one.segments)
+        return self._text(next(written, None) or next(iter(self._pending.values()), _Pending("", "")), "")
+
+    def answer_so_far(self) -> Answer:
+        """Give reasoning and tool calls of the first output that has any, as far as they have come."""
+        answers = [one.answer for one in self._pending.values()]
+        return next((one for one in answers if one.reasoning or one.tool_calls), Answer())
 
     def _text(self, pending: _Pending, sent: str) -> Text:
         """Give a text output: what was sent as bytes, or said as tokens, or heard in segments."""
@@ -138,16 +150,24 @@ class Collector:
             sent or "".join(pending.tokens) or " ".join(pending.segments),
             language=finished.language if finished else None,
             confidence=finished.confidence if finished else None,
-            metadata=self._metadata(),
+            metadata=self._metadata(pending),
         )
 
-    def _metadata(self) -> TextMetadata:
-        accepted = self._accepted
+    def _metadata(self, pending: _Pending) -> TextMetadata:
+        accepted, finished = self._accepted, pending.finished
+        cost, currency = cost_of(self._usage)
         return TextMetadata(
             model=accepted.model_id if accepted else "",
             provider=accepted.provider_id if accepted else "",
             usage={used.unit: used.input_units + used.output_units for used in self._usage},
             partial=not self.is_finished,
+            request_id=self._request_id,
+            tokens=tokens_of(self._usage),
+            cost=cost,
+            currency=currency,
+            completion=(finished.completion if finished else None) or Completion(),
+            tool_calls=pending.answer.tool_calls,
+            reasoning=pending.answer.reasoning,
         )
 
 

@@ -112,21 +112,27 @@ class OutputInfo:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Price of one unit of input and of output."""
+    """Price of one unit of input, of output, and of input from the vendor's cache where that differs."""
 
     unit: str
     input_cost: float
     output_cost: float
     currency: str
+    cached_input_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """Bounds of one call; None where it has none. The duration is seconds."""
+    """Bounds of one call; None where it has none. The duration is seconds.
+
+    `context_tokens` is what a language model has in view, its answer included; `max_output_tokens` what it writes.
+    """
 
     max_call_duration: float | None = None
     max_concurrent_calls: int | None = None
     max_queued_calls: int | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from automarket.chat.results import Completion, FinishReason
 from automarket.client import events as e
 from automarket.errors import CastInvalid
 from automarket.media.wire import info_from_proto, spec_from_proto, to_seconds
@@ -11,7 +12,7 @@ from automarket.media.wire import info_from_proto, spec_from_proto, to_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from automarket.v1 import media_pb2, options_pb2, transform_pb2
+    from automarket.v1 import conversation_pb2, media_pb2, options_pb2, transform_pb2
 
 
 def event(message: transform_pb2.TransformEvent) -> e.Event | None:
@@ -36,6 +37,23 @@ def _output_chunk(message: transform_pb2.OutputChunk, number: int) -> e.OutputCh
 
 def _text_delta(message: transform_pb2.TextDelta, number: int) -> e.TextDelta:
     return e.TextDelta(message.output, tuple(message.tokens), sequence=number)
+
+
+def _reasoning_delta(message: conversation_pb2.ReasoningDelta, number: int) -> e.ReasoningDelta:
+    return e.ReasoningDelta(message.output, tuple(message.tokens), message.signature, sequence=number)
+
+
+def _tool_call_delta(message: conversation_pb2.ToolCallDelta, number: int) -> e.ToolCallDelta:
+    return e.ToolCallDelta(message.output, message.index, message.id, message.name, message.arguments, sequence=number)
+
+
+def _completion(message: conversation_pb2.Completion) -> Completion:
+    return Completion(
+        FinishReason.from_number(message.finish_reason),
+        message.vendor_finish_reason,
+        message.served_model,
+        message.vendor_request_id,
+    )
 
 
 def _checkpoint(message: transform_pb2.Checkpoint, number: int) -> e.Checkpoint:
@@ -91,13 +109,23 @@ def _output_finished(message: transform_pb2.OutputFinished, number: int) -> e.Ou
         message.language or None,
         _confidence(message),
         composition(message.video_composition) if composed else None,
+        _completion(message.completion) if message.HasField("completion") else None,
         sequence=number,
     )
 
 
 def _usage(message: transform_pb2.Usage, number: int) -> e.Usage:
-    cost = message.cost if message.HasField("cost") else None
-    return e.Usage(message.unit, message.input_units, message.output_units, cost, message.currency, sequence=number)
+    return e.Usage(
+        message.unit,
+        message.input_units,
+        message.output_units,
+        message.cost if message.HasField("cost") else None,
+        message.currency,
+        message.cached_input_units if message.HasField("cached_input_units") else None,
+        message.cache_write_units if message.HasField("cache_write_units") else None,
+        message.reasoning_units if message.HasField("reasoning_units") else None,
+        sequence=number,
+    )
 
 
 def composition(message: options_pb2.VideoComposition) -> dict[str, Any]:
@@ -133,6 +161,8 @@ _READERS: dict[str, Callable[[Any, int], e.Event]] = {
     "output_started": _output_started,
     "output_chunk": _output_chunk,
     "text_delta": _text_delta,
+    "reasoning_delta": _reasoning_delta,
+    "tool_call_delta": _tool_call_delta,
     "segment": _segment,
     "output_finished": _output_finished,
     "usage": _usage,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automarket.chat.results import Completion
     from automarket.media.info import CastSpec, MediaInfo
 
 
@@ -99,6 +100,34 @@ class TextDelta(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReasoningDelta(Event):
+    """What a language model thinks, as it is made; no part of any output.
+
+    A `signature` ends a stretch of it: the vendor's seal, which it wants back when the conversation goes on.
+    """
+
+    output: int
+    tokens: tuple[str, ...]
+    signature: str = ""
+
+    @property
+    def text(self) -> str:
+        """The tokens as one text."""
+        return "".join(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta(Event):
+    """More of a tool call; `index` says which one of this answer. `id` and `name` are in its first piece only."""
+
+    output: int
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word with its time; `confidence` is 0 to 1, None when the model does not say."""
 
@@ -124,7 +153,8 @@ class Segment(Event):
 class OutputFinished(Event):
     """An output is complete; `stored` tells whether the asset store keeps it.
 
-    `composition` holds the facts of a video composition, as in `CompositionResult.facts`.
+    `composition` holds the facts of a video composition, as in `CompositionResult.facts`; `completion` says how a text
+    of a language model ended.
     """
 
     output: int
@@ -135,17 +165,25 @@ class OutputFinished(Event):
     language: str | None = None
     confidence: float | None = None
     composition: dict[str, Any] | None = None
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage(Event):
-    """What was used, counted in `unit`, and what it cost; `cost` is None when unknown."""
+    """What was used, counted in `unit`, and what it cost; what is None is not known.
+
+    Of the input, `cached_input_units` came from the vendor's cache and `cache_write_units` went into it; of the output,
+    `reasoning_units` went into reasoning.
+    """
 
     unit: str
     input_units: float
     output_units: float
     cost: float | None = None
     currency: str = ""
+    cached_input_units: float | None = None
+    cache_write_units: float | None = None
+    reasoning_units: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

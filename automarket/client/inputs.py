@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from automarket.assets import Asset, as_input
 from automarket.assets.roles import unsuitable
+from automarket.chat.messages import CONVERSATION_TYPE, Conversation
 from automarket.errors import InputIncomplete, InputUnsuitable, InvalidRequestError
 from automarket.stored import StoredAsset
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
     from automarket.client.descriptors import ModelInfo, SlotInfo
 
-InputValue: TypeAlias = Asset | StoredAsset | str | Path | bytes | AsyncIterable[bytes] | Iterator[bytes]
-"""What fills a slot: an asset, one that the store has, text, a file, bytes, or bytes as they come (live).
+InputValue: TypeAlias = Asset | StoredAsset | Conversation | str | Path | bytes | AsyncIterable[bytes] | Iterator[bytes]
+"""What fills a slot: an asset, one that the store has, text, a file, bytes, bytes as they come (live), or, of language
+models, a conversation.
 
 An iterator that blocks, as those of microphone libraries do, is read in a thread.
 """
 
-Source: TypeAlias = Asset | StoredAsset | AsyncIterable[bytes]
+Source: TypeAlias = Asset | StoredAsset | Conversation | AsyncIterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
 
 def _is_input(model: ModelInfo, slot: SlotInfo, value: Any) -> bool:
     parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,)
-    if parts and isinstance(parts[0], Asset | StoredAsset | Path | bytes | AsyncIterable | Iterator):
+    if parts and isinstance(parts[0], Asset | StoredAsset | Conversation | Path | bytes | AsyncIterable | Iterator):
         return True
     options = cast("Mapping[str, Any]", (model.options_schema or {}).get("properties") or {})
     return value is not None and slot.name not in options
@@ -113,6 +115,8 @@ def _signature(model: ModelInfo) -> str:
 
 
 def _source(slot: SlotInfo, value: Any) -> Source:
+    if isinstance(value, Conversation):
+        return _conversation(slot, value)
     if isinstance(value, StoredAsset | AsyncIterable):
         return cast("Source", value)
     if isinstance(value, Iterator):
@@ -131,6 +135,13 @@ def _source(slot: SlotInfo, value: Any) -> Source:
         error.hint = "a str is text; for a file pass pathlib.Path(...) or AssetLoader.load(...)"
     error.fields[slot.name] = f"needs {slot.role}"
     raise error
+
+
+def _conversation(slot: SlotInfo, value: Conversation) -> Conversation:
+    if CONVERSATION_TYPE not in slot.media_types:
+        message = f"slot {slot.name!r} takes no conversation"
+        raise InputUnsuitable(message, hint="give it a text", fields={slot.name: "no conversation is taken"})
+    return value
 
 
 async def _read_in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from automarket.client import results
+from automarket.client.comparing import compare
 from automarket.client.connection import Connection
 from automarket.client.direct import DIRECT_ABOVE
 from automarket.client.discovery import Discovery
+from automarket.client.language import TextToTextModel
 from automarket.client.model import Model, take_settings
 from automarket.client.plan import Plan, used_as
 from automarket.client.provider import ProviderHandle
@@ -17,15 +19,19 @@ from automarket.client.run import describe
 from automarket.client.store import MeshAssets
 from automarket.client.stream import TransformStream
 from automarket.client.target import Fallback, Target
+from automarket.client.text_options import merged
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from automarket.assets import Audio, Image, Speech, Text, Video
     from automarket.assets.roles import Role
+    from automarket.client.comparing import Comparison
     from automarket.client.descriptors import CapabilityInfo, Change, ModelInfo, ProviderInfo, Route
     from automarket.client.inputs import InputValue
+    from automarket.client.language import ChatInput
     from automarket.client.results import CompositionResult, Result
+    from automarket.client.text_options import OptionsValue
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 ADDRESS_VARIABLE = "AUTOMARKET_ADDRESS"
@@ -121,6 +127,42 @@ class Mesh:
         """Give a handle of the model that has that name, or that fits best."""
         info = await describe(self._connection, Target(capability=capability, model=model, provider=provider))
         return Model(self._connection, self.assets, info, used_as(info, capability))
+
+    async def text_to_text(self, model: str = "", *, provider: str = "") -> TextToTextModel:
+        """Give a language model by name, or the one that fits best.
+
+        Raises:
+            CapabilityUnknown: the model of that name is none.
+        """
+        target = Target(capability="text-to-text", model=model, provider=provider)
+        info = await describe(self._connection, target)
+        return TextToTextModel(self._connection, self.assets, info, used_as(info, "text-to-text"))
+
+    async def compare(
+        self,
+        prompt: ChatInput,
+        models: Sequence[str],
+        options: OptionsValue = None,
+        *,
+        on_text: Callable[[str, Text], None] | None = None,
+        **more: Any,
+    ) -> list[Comparison]:
+        """Ask several language models the same at the same time; one that fails is a row with its error.
+
+        Args:
+            prompt: a text, or messages.
+            models: names; "model@provider" says whose.
+            options: as in `TextToTextModel.stream`, the same for all.
+            on_text: gets the name of a model and each piece of its text, as it comes.
+            more: as in `TextToTextModel.stream`; `timeout` holds for each.
+
+        Returns:
+            One row for each name, in their order.
+
+        Raises:
+            ConversationInvalid, InvalidRequestError: the prompt is none, or no model is named.
+        """
+        return await compare(self, prompt, models, merged(options, more), on_text)
 
     def stream(
         self,

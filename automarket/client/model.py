@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from automarket.client.descriptors import ModelInfo
     from automarket.client.inputs import InputValue
     from automarket.client.results import Output, Result
+    from automarket.client.target import Fallback
 
 HandleT = TypeVar("HandleT", bound="ModelHandle")
 ResultT = TypeVar("ResultT")
@@ -78,9 +80,11 @@ class ModelHandle:
         result_of: Callable[[str], Callable[[Sequence[Output]], ResultT]],
         arguments: Sequence[Any],
         keywords: dict[str, Any],
+        fallbacks: Sequence[Fallback] = (),
     ) -> TransformStream[ResultT]:
         settings = take_settings(keywords)
-        plan = Plan(self._target, self.info, arguments, keywords, result_of, settings)
+        target = replace(self._target, fallbacks=tuple(fallbacks))
+        plan = Plan(target, self.info, arguments, keywords, result_of, settings)
         return TransformStream(self._connection, self._store, plan)
 
 

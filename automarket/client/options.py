@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from google.protobuf import duration_pb2, struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
+from automarket.client.text_options import text_fields
 from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto
@@ -33,6 +34,7 @@ FAMILIES: dict[str, str] = {
     "video-to-audio": "audio_conversion",
     "video-to-image": "video_to_image",
     "video-composition": "video_composition",
+    "text-to-text": "text_to_text",
 }
 """The field of `TransformHeader.options` that the capability's models share."""
 
@@ -88,6 +90,8 @@ def write_options(header: transform_pb2.TransformHeader, capability: str, option
         OptionInvalid: a value cannot be what the option is; the field is named.
     """
     family = FAMILIES.get(capability, "")
+    if family == "text_to_text":
+        options = text_fields(options)
     typed = cast("Message", getattr(header, family)) if family else None
     for name, value in options.items():
         if typed is not None and name in typed.DESCRIPTOR.fields_by_name:
@@ -126,13 +130,23 @@ def _write_field(message: Message, field: Any, value: Any, path: str) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
             raise _invalid(path, f"{value!r} is not a list")
         for index, part in enumerate(cast("Sequence[Any]", value)):
-            _write_message(getattr(message, field.name).add(), part, f"{path}[{index}]")
+            _add(getattr(message, field.name), part, f"{path}[{index}]", is_message=field.message_type is not None)
     elif field.message_type is not None:
         part = getattr(message, field.name)
         part.SetInParent()
         _write_message(part, value, path)
     else:
         _write_scalar(message, field, value, path)
+
+
+def _add(values: Any, part: Any, path: str, *, is_message: bool) -> None:
+    """Add a part to a repeated field."""
+    if is_message:
+        return _write_message(values.add(), part, path)
+    try:
+        return values.append(part)
+    except (TypeError, ValueError) as error:
+        raise _invalid(path, f"{part!r} is not what the option takes: {error}") from None
 
 
 def _write_scalar(message: Message, field: Any, value: Any, path: str) -> None:

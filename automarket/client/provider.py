@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2
 from automarket import capabilities, service_status
 from automarket.client import families, wire
 from automarket.client.discovery import Discovery
+from automarket.client.language import TextToTextModel
 from automarket.client.model import Model, ModelHandle
 from automarket.client.plan import used_as
 from automarket.client.run import describe
@@ -144,6 +145,10 @@ class ProviderHandle:
     async def text_to_speech(self, model: str = "") -> families.TextToSpeechModel:
         """Give a model that speaks text; without a name, the provider's best one."""
         return await self._handle(families.TextToSpeechModel, "text-to-speech", model)
+
+    async def text_to_text(self, model: str = "") -> TextToTextModel:
+        """Give a language model; without a name, the provider's best one."""
+        return await self._handle(TextToTextModel, "text-to-text", model)
 
     async def video_to_audio(self, model: str = "") -> families.VideoToAudioModel:
         """Give a model that takes the sound out of videos; without a name, the provider's best one."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from automarket.assets import Text
+    from automarket.client.answers import Answer
     from automarket.client.assets import AssetClient
     from automarket.client.connection import Connection
     from automarket.client.events import Event
@@ -71,6 +72,11 @@ class TransformStream(Generic[ResultT]):
     def text_so_far(self) -> Text:
         """The text output as far as it has come; `metadata.partial` tells whether it is only its beginning."""
         return self._collector.text_so_far()
+
+    @property
+    def answer_so_far(self) -> Answer:
+        """What a language model said beside its text, as far as it has come."""
+        return self._collector.answer_so_far()
 
     async def result(self) -> ResultT:
         """Run what is left of the transform and give its result.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from automarket.assets import Asset
 from automarket.assets.roles import Role
+from automarket.chat.messages import CONVERSATION_TYPE, Conversation
+from automarket.client.conversation_wire import TYPED_BYTES, to_json, to_proto
 from automarket.client.events import Event, Uploaded, Uploading
 from automarket.errors import MethodUnknown
 from automarket.stored import StoredAsset
@@ -16,6 +19,7 @@ from automarket.v1 import model_service_pb2, transform_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+    from pathlib import Path
 
     from automarket.client.assets import AssetClient
     from automarket.client.inputs import BoundInput
@@ -33,9 +37,11 @@ class Stream:
         is_fresh: they can be sent from the beginning: always those of an asset, live ones until they were first read.
     """
 
-    def __init__(self, source: Asset | AsyncIterable[bytes]) -> None:
+    def __init__(self, source: Asset | bytes | AsyncIterable[bytes]) -> None:
         self._source = source
         self.size = source.size_bytes if isinstance(source, Asset) else None
+        if isinstance(source, bytes):
+            self.size = len(source)
         self.is_fresh = True
 
     async def pieces(self) -> AsyncGenerator[bytes]:
@@ -44,6 +50,9 @@ class Stream:
             async with aclosing(self._source.chunks()) as pieces:
                 async for piece in pieces:
                     yield piece
+            return
+        if isinstance(self._source, bytes):
+            yield self._source
             return
         self.is_fresh = False
         async for piece in self._source:
@@ -80,6 +89,8 @@ class Uploader:
     async def _prepare(self, number: int, bound: BoundInput) -> Travelling:
         declared = transform_pb2.Input(slot=bound.slot)
         source = bound.source
+        if isinstance(source, Conversation):
+            return await self._conversation(number, declared, source)
         if isinstance(source, StoredAsset):
             declared.digest = source.digest
             declared.media_type = source.media_type
@@ -99,7 +110,21 @@ class Uploader:
             return Travelling(declared, Stream(source))
         return Travelling(declared)
 
-    async def _put(self, number: int, asset: Asset) -> str | None:
+    async def _conversation(self, number: int, declared: transform_pb2.Input, source: Conversation) -> Travelling:
+        message = await to_proto(source, lambda media: self._put(number, media))
+        if message.ByteSize() <= TYPED_BYTES:
+            declared.conversation.CopyFrom(message)
+            return Travelling(declared)
+        written = await asyncio.to_thread(to_json, message)
+        declared.media_type = CONVERSATION_TYPE
+        declared.size_bytes = len(written)
+        if digest := await self._put(number, written):
+            declared.digest = digest
+            return Travelling(declared)
+        declared.stream.SetInParent()
+        return Travelling(declared, Stream(written))
+
+    async def _put(self, number: int, asset: Asset | Path | bytes) -> str | None:
         if not self._use_store:
             return None
         try:

@@ -158,7 +158,8 @@ def _output(message: model_pb2.OutputType) -> d.OutputInfo:
 
 
 def _pricing(message: model_pb2.Pricing) -> d.Pricing:
-    return d.Pricing(message.unit, message.input_cost, message.output_cost, message.currency)
+    cached = message.cached_input_cost if message.HasField("cached_input_cost") else None
+    return d.Pricing(message.unit, message.input_cost, message.output_cost, message.currency, cached)
 
 
 def _model_limits(message: model_pb2.ModelLimits) -> d.ModelLimits:
@@ -166,6 +167,8 @@ def _model_limits(message: model_pb2.ModelLimits) -> d.ModelLimits:
         max_call_duration=_seconds(message, "max_call_duration"),
         max_concurrent_calls=message.max_concurrent_calls or None,
         max_queued_calls=message.max_queued_calls or None,
+        context_tokens=message.context_tokens or None,
+        max_output_tokens=message.max_output_tokens or None,
     )
 
 

@@ -34,14 +34,23 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     if threading.current_thread() is _thread:
         coroutine.close()
         raise StateError("automarket.sync was called from its own event loop", hint="await the coroutine there")
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    ended = threading.Event()
+    future = asyncio.run_coroutine_threadsafe(_noted(coroutine, ended), loop)
     try:
         return future.result()
     except concurrent.futures.CancelledError:
         raise CallCancelled("the call was cancelled") from None
     except BaseException:
-        future.cancel()
+        if future.cancel():  # what it holds can be used again, or closed, once it has let go of it
+            ended.wait(STOP_SECONDS)
         raise
+
+
+async def _noted(coroutine: Coroutine[Any, Any, T], ended: threading.Event) -> T:
+    try:
+        return await coroutine
+    finally:
+        ended.set()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

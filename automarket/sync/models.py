@@ -5,19 +5,22 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from automarket.client import families, model
+from automarket.client import families, language, model
 from automarket.client.model import ModelHandle
 from automarket.sync.background import run
-from automarket.sync.twins import Twin, iterate, waits
+from automarket.sync.twins import Twin, iterate, iterate_open, waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from automarket.assets import Text
+    from automarket.chat.messages import ReasoningPart, ToolCall
+    from automarket.client.answers import Answer
     from automarket.client.descriptors import ModelInfo
     from automarket.client.events import Event
     from automarket.client.results import Report
     from automarket.client.stream import TransformStream as AsyncTransformStream
+    from automarket.client.text_stream import TextStream as AsyncTextStream
 
 OriginalT = TypeVar("OriginalT")
 HandleT = TypeVar("HandleT", bound=ModelHandle)
@@ -66,9 +69,87 @@ class TransformStream(Generic[ResultT]):
         return self.original.text_so_far
 
     @property
+    def answer_so_far(self) -> Answer:
+        """What a language model said beside its text, as far as it has come."""
+        return self.original.answer_so_far
+
+    @property
     def report(self) -> Report:
         """How it went so far."""
         return self.original.report
+
+
+class TextStream:
+    """A text while it is written. Iterating gives its pieces as Text, each once; leaving the `with` cancels it."""
+
+    def __init__(self, original: AsyncTextStream) -> None:
+        self.original = original
+
+    def __iter__(self) -> Iterator[Text]:
+        """Give the pieces that have not been given yet, as they come."""
+        return iterate_open(aiter(self.original))
+
+    def __enter__(self) -> Self:
+        """Give the stream itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Cancel what still runs."""
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what still runs."""
+        run(self.original.aclose())
+
+    def final(self) -> Text:
+        """Run what is left and give the whole text; its metadata has usage, cost and how it ended.
+
+        Raises:
+            AutoMarketError: the call failed, or was cancelled before.
+        """
+        return run(self.original.final())
+
+    @property
+    def events(self) -> TransformStream[Text]:
+        """Everything that happens."""
+        return TransformStream(self.original.events)
+
+    @property
+    def request_id(self) -> str:
+        """The call's request_id, by which the provider's diagnostics know it."""
+        return self.original.request_id
+
+    @property
+    def text_so_far(self) -> Text:
+        """The text as far as it has come; `metadata.partial` tells whether it is only its beginning."""
+        return self.original.text_so_far
+
+    @property
+    def reasoning_so_far(self) -> tuple[ReasoningPart, ...]:
+        """What the model thought, as far as it has come."""
+        return self.original.reasoning_so_far
+
+    @property
+    def tool_calls_so_far(self) -> tuple[ToolCall, ...]:
+        """The tool calls, as far as they have come; the arguments of the last one may be cut."""
+        return self.original.tool_calls_so_far
+
+    @property
+    def report(self) -> Report:
+        """How it went so far."""
+        return self.original.report
+
+
+def streams_text(
+    method: Callable[Concatenate[OriginalT, P], AsyncTextStream],
+) -> Callable[Concatenate[Twin[OriginalT], P], TextStream]:
+    """Give a method that begins what the asynchronous one begins."""
+
+    @wraps(method)
+    def twin(self: Twin[OriginalT], *args: P.args, **kwargs: P.kwargs) -> TextStream:
+        return TextStream(method(self.original, *args, **kwargs))
+
+    return twin
 
 
 def streams(
@@ -123,6 +204,15 @@ class TextToSpeechModel(_ModelTwin[families.TextToSpeechModel]):
 
     stream = streams(families.TextToSpeechModel.stream)
     transform = waits(families.TextToSpeechModel.transform)
+
+
+class TextToTextModel(_ModelTwin[language.TextToTextModel]):
+    """A language model."""
+
+    stream = streams(language.TextToTextModel.stream)
+    transform = waits(language.TextToTextModel.transform)
+    transform_conversation = waits(language.TextToTextModel.transform_conversation)
+    transform_stream = streams_text(language.TextToTextModel.transform_stream)
 
 
 class VideoToAudioModel(_ModelTwin[families.VideoToAudioModel]):

@@ -52,6 +52,12 @@ def iterates(
     return twin
 
 
+def iterate_open(source: AsyncIterator[T]) -> Iterator[T]:
+    """Give what an asynchronous iterator gives; leaving the iteration leaves it where it is."""
+    while (item := run(_next(source))) is not _END:
+        yield cast("T", item)
+
+
 def iterate(source: AsyncIterator[T]) -> Iterator[T]:
     """Give what an asynchronous iterator gives; leaving the iteration closes it."""
     try:

@@ -467,7 +467,9 @@ class InputSlot(_message.Message):
     """What it is for, in one sentence."""
     @_builtins.property
     def media_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Media types that the model takes as they are; empty takes every type of the role."""
+        """Media types that the model takes as they are; empty takes every type of the role. "application/vnd.automarket.conversation+json" among them says that it takes conversations,
+        whose pictures, sound and files are what the slots "images", "audio" and "files" take.
+        """
 
     @_builtins.property
     def audio(self) -> _media_pb2.AudioFormat:
@@ -592,6 +594,7 @@ class Pricing(_message.Message):
     INPUT_COST_FIELD_NUMBER: _builtins.int
     OUTPUT_COST_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_COST_FIELD_NUMBER: _builtins.int
     unit: _builtins.str
     """What is counted: "token", "character", "second", "image", "megapixel", "call"."""
     input_cost: _builtins.float
@@ -600,6 +603,8 @@ class Pricing(_message.Message):
     """Price of one unit of output, in `currency`."""
     currency: _builtins.str
     """ISO 4217 code, e.g. "USD"."""
+    cached_input_cost: _builtins.float
+    """Price of one unit of input that the vendor had in its cache; not set is `input_cost`."""
     def __init__(
         self,
         *,
@@ -607,12 +612,15 @@ class Pricing(_message.Message):
         input_cost: _builtins.float = ...,
         output_cost: _builtins.float = ...,
         currency: _builtins.str = ...,
+        cached_input_cost: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached_input_cost", b"_cached_input_cost", "cached_input_cost", b"cached_input_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "input_cost", b"input_cost", "output_cost", b"output_cost", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached_input_cost", b"_cached_input_cost", "cached_input_cost", b"cached_input_cost", "currency", b"currency", "input_cost", b"input_cost", "output_cost", b"output_cost", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cached_input_cost: _TypeAlias = _typing.Literal["cached_input_cost"]  # noqa: Y015
+    _WhichOneofArgType__cached_input_cost: _TypeAlias = _typing.Literal["_cached_input_cost", b"_cached_input_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_input_cost) -> _WhichOneofReturnType__cached_input_cost | None: ...
 
 Global___Pricing: _TypeAlias = Pricing  # noqa: Y015
 
@@ -625,10 +633,16 @@ class ModelLimits(_message.Message):
     MAX_CALL_DURATION_FIELD_NUMBER: _builtins.int
     MAX_CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
     MAX_QUEUED_CALLS_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     max_concurrent_calls: _builtins.int
     """How many calls it works on at the same time."""
     max_queued_calls: _builtins.int
     """How many calls may wait for a place; one more is RESOURCE_EXHAUSTED with a retry time."""
+    context_tokens: _builtins.int
+    """How many tokens a language model has in view: the conversation and its answer together."""
+    max_output_tokens: _builtins.int
+    """How many tokens it writes at most."""
     @_builtins.property
     def max_call_duration(self) -> _duration_pb2.Duration:
         """Longest time that one call may take."""
@@ -639,10 +653,12 @@ class ModelLimits(_message.Message):
         max_call_duration: _duration_pb2.Duration | None = ...,
         max_concurrent_calls: _builtins.int = ...,
         max_queued_calls: _builtins.int = ...,
+        context_tokens: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_call_duration", b"max_call_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_call_duration", b"max_call_duration", "max_concurrent_calls", b"max_concurrent_calls", "max_queued_calls", b"max_queued_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "max_call_duration", b"max_call_duration", "max_concurrent_calls", b"max_concurrent_calls", "max_output_tokens", b"max_output_tokens", "max_queued_calls", b"max_queued_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

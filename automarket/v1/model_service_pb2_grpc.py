@@ -85,6 +85,7 @@ class ModelServiceServicer(object):
         INVALID_ARGUMENT (INPUT_OUT_OF_ORDER, INPUT_INCOMPLETE, CHUNK_TOO_LARGE, INPUT_TOO_LARGE, INPUT_EMPTY): the chunks break the rules of InputChunk.
         INVALID_ARGUMENT (INPUT_UNSUITABLE, MEDIA_INVALID, MEDIA_REFUSED): an input cannot play the slot's role, is broken, or is of a kind that is never opened.
         INVALID_ARGUMENT (OPTION_UNKNOWN, OPTION_INVALID): an option that the model lacks, or a value out of range; BadRequest names the field.
+        INVALID_ARGUMENT (CONVERSATION_INVALID): a conversation breaks the rules of ChatMessage, or has parts that the model does not take; BadRequest names the field.
         INVALID_ARGUMENT (REQUEST_TOO_LARGE): the header is over 3 MiB; send large inputs by digest or as chunks.
         NOT_FOUND (ASSET_UNKNOWN): no asset has that digest; upload it.
         DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.

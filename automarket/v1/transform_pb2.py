@@ -22,52 +22,54 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from automarket.v1 import conversation_pb2 as automarket_dot_v1_dot_conversation__pb2
 from automarket.v1 import media_pb2 as automarket_dot_v1_dot_media__pb2
 from automarket.v1 import options_pb2 as automarket_dot_v1_dot_options__pb2
+from automarket.v1 import text_options_pb2 as automarket_dot_v1_dot_text__options__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utomarket/v1/transform.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/media.proto\x1a\x1b\x61utomarket/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x04\n\x0fTransformHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x06inputs\x18\x02 \x03(\x0b\x32\x14.automarket.v1.Input\x12<\n\x0espeech_to_text\x18\x03 \x01(\x0b\x32\".automarket.v1.SpeechToTextOptionsH\x00\x12<\n\x0etext_to_speech\x18\x04 \x01(\x0b\x32\".automarket.v1.TextToSpeechOptionsH\x00\x12\x41\n\x10\x61udio_conversion\x18\x05 \x01(\x0b\x32%.automarket.v1.AudioConversionOptionsH\x00\x12<\n\x0evideo_to_image\x18\x06 \x01(\x0b\x32\".automarket.v1.VideoToImageOptionsH\x00\x12\x43\n\x11video_composition\x18\x07 \x01(\x0b\x32&.automarket.v1.VideoCompositionOptionsH\x00\x12.\n\rmodel_options\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05store\x18\x10 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x11outputs_by_digest\x18\x11 \x01(\x08\x42\t\n\x07optionsB\x08\n\x06_store\"\xad\x01\n\x05Input\x12\x0c\n\x04slot\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x06\x64igest\x18\x04 \x01(\tH\x00\x12\x10\n\x06inline\x18\x05 \x01(\x0cH\x00\x12,\n\x06stream\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.InputStreamH\x00\x42\x08\n\x06sourceB\r\n\x0b_size_bytes\"\r\n\x0bInputStream\"]\n\nInputChunk\x12\r\n\x05input\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\"\xbb\x04\n\x0eTransformEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x17.automarket.v1.AcceptedH\x00\x12+\n\x08progress\x18\x04 \x01(\x0b\x32\x17.automarket.v1.ProgressH\x00\x12\x36\n\x0eoutput_started\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.OutputStartedH\x00\x12\x32\n\x0coutput_chunk\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.OutputChunkH\x00\x12.\n\ntext_delta\x18\x07 \x01(\x0b\x32\x18.automarket.v1.TextDeltaH\x00\x12)\n\x07segment\x18\x08 \x01(\x0b\x32\x16.automarket.v1.SegmentH\x00\x12\x38\n\x0foutput_finished\x18\t \x01(\x0b\x32\x1d.automarket.v1.OutputFinishedH\x00\x12%\n\x05usage\x18\n \x01(\x0b\x32\x14.automarket.v1.UsageH\x00\x12/\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x19.automarket.v1.CheckpointH\x00\x12+\n\x08\x66inished\x18\x0c \x01(\x0b\x32\x17.automarket.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"p\n\x08\x41\x63\x63\x65pted\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12(\n\x05\x63\x61sts\x18\x04 \x03(\x0b\x32\x19.automarket.v1.CastRecord\"N\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\tB\x0b\n\t_fraction\"A\n\rOutputStarted\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"A\n\x0bOutputChunk\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"+\n\tTextDelta\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\xc5\x01\n\x07Segment\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12(\n\x05start\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05words\x18\x06 \x03(\x0b\x32\x13.automarket.v1.WordB\r\n\x0b_confidence\"\x8e\x01\n\x04Word\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xf8\x01\n\x0eOutputFinished\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12,\n\nmedia_info\x18\x04 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12\x0e\n\x06stored\x18\x05 \x01(\x08\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12:\n\x11video_composition\x18\x08 \x01(\x0b\x32\x1f.automarket.v1.VideoCompositionB\r\n\x0b_confidence\"n\n\x05Usage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0binput_units\x18\x02 \x01(\x01\x12\x14\n\x0coutput_units\x18\x03 \x01(\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\tB\x07\n\x05_cost\"\x1b\n\nCheckpoint\x12\r\n\x05state\x18\x01 \x01(\x0c\"6\n\x08\x46inished\x12*\n\x06stages\x18\x01 \x03(\x0b\x32\x1a.automarket.v1.StageTiming\"H\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utomarket/v1/transform.proto\x12\rautomarket.v1\x1a automarket/v1/conversation.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1b\x61utomarket/v1/options.proto\x1a automarket/v1/text_options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n\x0fTransformHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x06inputs\x18\x02 \x03(\x0b\x32\x14.automarket.v1.Input\x12<\n\x0espeech_to_text\x18\x03 \x01(\x0b\x32\".automarket.v1.SpeechToTextOptionsH\x00\x12<\n\x0etext_to_speech\x18\x04 \x01(\x0b\x32\".automarket.v1.TextToSpeechOptionsH\x00\x12\x41\n\x10\x61udio_conversion\x18\x05 \x01(\x0b\x32%.automarket.v1.AudioConversionOptionsH\x00\x12<\n\x0evideo_to_image\x18\x06 \x01(\x0b\x32\".automarket.v1.VideoToImageOptionsH\x00\x12\x43\n\x11video_composition\x18\x07 \x01(\x0b\x32&.automarket.v1.VideoCompositionOptionsH\x00\x12\x38\n\x0ctext_to_text\x18\x08 \x01(\x0b\x32 .automarket.v1.TextToTextOptionsH\x00\x12.\n\rmodel_options\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05store\x18\x10 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x11outputs_by_digest\x18\x11 \x01(\x08\x42\t\n\x07optionsB\x08\n\x06_store\"\xe2\x01\n\x05Input\x12\x0c\n\x04slot\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x06\x64igest\x18\x04 \x01(\tH\x00\x12\x10\n\x06inline\x18\x05 \x01(\x0cH\x00\x12,\n\x06stream\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.InputStreamH\x00\x12\x33\n\x0c\x63onversation\x18\x07 \x01(\x0b\x32\x1b.automarket.v1.ConversationH\x00\x42\x08\n\x06sourceB\r\n\x0b_size_bytes\"\r\n\x0bInputStream\"]\n\nInputChunk\x12\r\n\x05input\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\"\xae\x05\n\x0eTransformEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x17.automarket.v1.AcceptedH\x00\x12+\n\x08progress\x18\x04 \x01(\x0b\x32\x17.automarket.v1.ProgressH\x00\x12\x36\n\x0eoutput_started\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.OutputStartedH\x00\x12\x32\n\x0coutput_chunk\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.OutputChunkH\x00\x12.\n\ntext_delta\x18\x07 \x01(\x0b\x32\x18.automarket.v1.TextDeltaH\x00\x12)\n\x07segment\x18\x08 \x01(\x0b\x32\x16.automarket.v1.SegmentH\x00\x12\x38\n\x0foutput_finished\x18\t \x01(\x0b\x32\x1d.automarket.v1.OutputFinishedH\x00\x12%\n\x05usage\x18\n \x01(\x0b\x32\x14.automarket.v1.UsageH\x00\x12/\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x19.automarket.v1.CheckpointH\x00\x12+\n\x08\x66inished\x18\x0c \x01(\x0b\x32\x17.automarket.v1.FinishedH\x00\x12\x38\n\x0freasoning_delta\x18\r \x01(\x0b\x32\x1d.automarket.v1.ReasoningDeltaH\x00\x12\x37\n\x0ftool_call_delta\x18\x0e \x01(\x0b\x32\x1c.automarket.v1.ToolCallDeltaH\x00\x42\x07\n\x05\x65vent\"p\n\x08\x41\x63\x63\x65pted\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12(\n\x05\x63\x61sts\x18\x04 \x03(\x0b\x32\x19.automarket.v1.CastRecord\"N\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\tB\x0b\n\t_fraction\"A\n\rOutputStarted\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"A\n\x0bOutputChunk\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"+\n\tTextDelta\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\xc5\x01\n\x07Segment\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12(\n\x05start\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05words\x18\x06 \x03(\x0b\x32\x13.automarket.v1.WordB\r\n\x0b_confidence\"\x8e\x01\n\x04Word\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xa7\x02\n\x0eOutputFinished\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12,\n\nmedia_info\x18\x04 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12\x0e\n\x06stored\x18\x05 \x01(\x08\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12:\n\x11video_composition\x18\x08 \x01(\x0b\x32\x1f.automarket.v1.VideoComposition\x12-\n\ncompletion\x18\t \x01(\x0b\x32\x19.automarket.v1.CompletionB\r\n\x0b_confidence\"\x8e\x02\n\x05Usage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0binput_units\x18\x02 \x01(\x01\x12\x14\n\x0coutput_units\x18\x03 \x01(\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x1f\n\x12\x63\x61\x63hed_input_units\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61\x63he_write_units\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0freasoning_units\x18\x08 \x01(\x01H\x03\x88\x01\x01\x42\x07\n\x05_costB\x15\n\x13_cached_input_unitsB\x14\n\x12_cache_write_unitsB\x12\n\x10_reasoning_units\"\x1b\n\nCheckpoint\x12\r\n\x05state\x18\x01 \x01(\x0c\"6\n\x08\x46inished\x12*\n\x06stages\x18\x01 \x03(\x0b\x32\x1a.automarket.v1.StageTiming\"H\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.transform_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSFORMHEADER']._serialized_start=200
-  _globals['_TRANSFORMHEADER']._serialized_end=713
-  _globals['_INPUT']._serialized_start=716
-  _globals['_INPUT']._serialized_end=889
-  _globals['_INPUTSTREAM']._serialized_start=891
-  _globals['_INPUTSTREAM']._serialized_end=904
-  _globals['_INPUTCHUNK']._serialized_start=906
-  _globals['_INPUTCHUNK']._serialized_end=999
-  _globals['_TRANSFORMEVENT']._serialized_start=1002
-  _globals['_TRANSFORMEVENT']._serialized_end=1573
-  _globals['_ACCEPTED']._serialized_start=1575
-  _globals['_ACCEPTED']._serialized_end=1687
-  _globals['_PROGRESS']._serialized_start=1689
-  _globals['_PROGRESS']._serialized_end=1767
-  _globals['_OUTPUTSTARTED']._serialized_start=1769
-  _globals['_OUTPUTSTARTED']._serialized_end=1834
-  _globals['_OUTPUTCHUNK']._serialized_start=1836
-  _globals['_OUTPUTCHUNK']._serialized_end=1901
-  _globals['_TEXTDELTA']._serialized_start=1903
-  _globals['_TEXTDELTA']._serialized_end=1946
-  _globals['_SEGMENT']._serialized_start=1949
-  _globals['_SEGMENT']._serialized_end=2146
-  _globals['_WORD']._serialized_start=2149
-  _globals['_WORD']._serialized_end=2291
-  _globals['_OUTPUTFINISHED']._serialized_start=2294
-  _globals['_OUTPUTFINISHED']._serialized_end=2542
-  _globals['_USAGE']._serialized_start=2544
-  _globals['_USAGE']._serialized_end=2654
-  _globals['_CHECKPOINT']._serialized_start=2656
-  _globals['_CHECKPOINT']._serialized_end=2683
-  _globals['_FINISHED']._serialized_start=2685
-  _globals['_FINISHED']._serialized_end=2739
-  _globals['_STAGETIMING']._serialized_start=2741
-  _globals['_STAGETIMING']._serialized_end=2813
+  _globals['_TRANSFORMHEADER']._serialized_start=268
+  _globals['_TRANSFORMHEADER']._serialized_end=839
+  _globals['_INPUT']._serialized_start=842
+  _globals['_INPUT']._serialized_end=1068
+  _globals['_INPUTSTREAM']._serialized_start=1070
+  _globals['_INPUTSTREAM']._serialized_end=1083
+  _globals['_INPUTCHUNK']._serialized_start=1085
+  _globals['_INPUTCHUNK']._serialized_end=1178
+  _globals['_TRANSFORMEVENT']._serialized_start=1181
+  _globals['_TRANSFORMEVENT']._serialized_end=1867
+  _globals['_ACCEPTED']._serialized_start=1869
+  _globals['_ACCEPTED']._serialized_end=1981
+  _globals['_PROGRESS']._serialized_start=1983
+  _globals['_PROGRESS']._serialized_end=2061
+  _globals['_OUTPUTSTARTED']._serialized_start=2063
+  _globals['_OUTPUTSTARTED']._serialized_end=2128
+  _globals['_OUTPUTCHUNK']._serialized_start=2130
+  _globals['_OUTPUTCHUNK']._serialized_end=2195
+  _globals['_TEXTDELTA']._serialized_start=2197
+  _globals['_TEXTDELTA']._serialized_end=2240
+  _globals['_SEGMENT']._serialized_start=2243
+  _globals['_SEGMENT']._serialized_end=2440
+  _globals['_WORD']._serialized_start=2443
+  _globals['_WORD']._serialized_end=2585
+  _globals['_OUTPUTFINISHED']._serialized_start=2588
+  _globals['_OUTPUTFINISHED']._serialized_end=2883
+  _globals['_USAGE']._serialized_start=2886
+  _globals['_USAGE']._serialized_end=3156
+  _globals['_CHECKPOINT']._serialized_start=3158
+  _globals['_CHECKPOINT']._serialized_end=3185
+  _globals['_FINISHED']._serialized_start=3187
+  _globals['_FINISHED']._serialized_end=3241
+  _globals['_STAGETIMING']._serialized_start=3243
+  _globals['_STAGETIMING']._serialized_end=3315
 # @@protoc_insertion_point(module_scope)

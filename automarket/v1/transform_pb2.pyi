@@ -3,8 +3,10 @@
 isort:skip_file
 What goes into a transform and what comes out."""
 
+from automarket.v1 import conversation_pb2 as _conversation_pb2
 from automarket.v1 import media_pb2 as _media_pb2
 from automarket.v1 import options_pb2 as _options_pb2
+from automarket.v1 import text_options_pb2 as _text_options_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -36,6 +38,7 @@ class TransformHeader(_message.Message):
     AUDIO_CONVERSION_FIELD_NUMBER: _builtins.int
     VIDEO_TO_IMAGE_FIELD_NUMBER: _builtins.int
     VIDEO_COMPOSITION_FIELD_NUMBER: _builtins.int
+    TEXT_TO_TEXT_FIELD_NUMBER: _builtins.int
     MODEL_OPTIONS_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
     OUTPUTS_BY_DIGEST_FIELD_NUMBER: _builtins.int
@@ -72,6 +75,10 @@ class TransformHeader(_message.Message):
         """For video-composition."""
 
     @_builtins.property
+    def text_to_text(self) -> _text_options_pb2.TextToTextOptions:
+        """For text-to-text."""
+
+    @_builtins.property
     def model_options(self) -> _struct_pb2.Struct:
         """Options of this one model, as its options schema lists them. Integers above 2^53 travel as strings."""
 
@@ -85,17 +92,18 @@ class TransformHeader(_message.Message):
         audio_conversion: _options_pb2.AudioConversionOptions | None = ...,
         video_to_image: _options_pb2.VideoToImageOptions | None = ...,
         video_composition: _options_pb2.VideoCompositionOptions | None = ...,
+        text_to_text: _text_options_pb2.TextToTextOptions | None = ...,
         model_options: _struct_pb2.Struct | None = ...,
         store: _builtins.bool | None = ...,
         outputs_by_digest: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "model_options", b"model_options", "options", b"options", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "model_options", b"model_options", "options", b"options", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "inputs", b"inputs", "model_options", b"model_options", "options", b"options", "outputs_by_digest", b"outputs_by_digest", "request_id", b"request_id", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "inputs", b"inputs", "model_options", b"model_options", "options", b"options", "outputs_by_digest", b"outputs_by_digest", "request_id", b"request_id", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__store: _TypeAlias = _typing.Literal["store"]  # noqa: Y015
     _WhichOneofArgType__store: _TypeAlias = _typing.Literal["_store", b"_store"]  # noqa: Y015
-    _WhichOneofReturnType_options: _TypeAlias = _typing.Literal["speech_to_text", "text_to_speech", "audio_conversion", "video_to_image", "video_composition"]  # noqa: Y015
+    _WhichOneofReturnType_options: _TypeAlias = _typing.Literal["speech_to_text", "text_to_speech", "audio_conversion", "video_to_image", "video_composition", "text_to_text"]  # noqa: Y015
     _WhichOneofArgType_options: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__store) -> _WhichOneofReturnType__store | None: ...
@@ -116,6 +124,7 @@ class Input(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     INLINE_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     slot: _builtins.str
     """The model's slot that it fills; empty fills the slots in order."""
     media_type: _builtins.str
@@ -130,6 +139,10 @@ class Input(_message.Message):
     def stream(self) -> Global___InputStream:
         """The bytes follow as InputChunk messages."""
 
+    @_builtins.property
+    def conversation(self) -> _conversation_pb2.Conversation:
+        """A conversation, for a slot that lists the media type "application/vnd.automarket.conversation+json". A longer one is an input of that type, by digest or as chunks."""
+
     def __init__(
         self,
         *,
@@ -139,14 +152,15 @@ class Input(_message.Message):
         digest: _builtins.str = ...,
         inline: _builtins.bytes = ...,
         stream: Global___InputStream | None = ...,
+        conversation: _conversation_pb2.Conversation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "digest", b"digest", "inline", b"inline", "size_bytes", b"size_bytes", "source", b"source", "stream", b"stream"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "conversation", b"conversation", "digest", b"digest", "inline", b"inline", "size_bytes", b"size_bytes", "source", b"source", "stream", b"stream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "digest", b"digest", "inline", b"inline", "media_type", b"media_type", "size_bytes", b"size_bytes", "slot", b"slot", "source", b"source", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "conversation", b"conversation", "digest", b"digest", "inline", b"inline", "media_type", b"media_type", "size_bytes", b"size_bytes", "slot", b"slot", "source", b"source", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__size_bytes: _TypeAlias = _typing.Literal["size_bytes"]  # noqa: Y015
     _WhichOneofArgType__size_bytes: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes"]  # noqa: Y015
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["digest", "inline", "stream"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["digest", "inline", "stream", "conversation"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size_bytes) -> _WhichOneofReturnType__size_bytes | None: ...
@@ -228,6 +242,8 @@ class TransformEvent(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    REASONING_DELTA_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_DELTA_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the event, from 1, without gaps."""
     @_builtins.property
@@ -274,6 +290,14 @@ class TransformEvent(_message.Message):
     def finished(self) -> Global___Finished:
         """The transform succeeded."""
 
+    @_builtins.property
+    def reasoning_delta(self) -> _conversation_pb2.ReasoningDelta:
+        """What a language model thinks, as it is made."""
+
+    @_builtins.property
+    def tool_call_delta(self) -> _conversation_pb2.ToolCallDelta:
+        """A call of a tool, as it is made."""
+
     def __init__(
         self,
         *,
@@ -289,12 +313,14 @@ class TransformEvent(_message.Message):
         usage: Global___Usage | None = ...,
         checkpoint: Global___Checkpoint | None = ...,
         finished: Global___Finished | None = ...,
+        reasoning_delta: _conversation_pb2.ReasoningDelta | None = ...,
+        tool_call_delta: _conversation_pb2.ToolCallDelta | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "finished", b"finished", "output_chunk", b"output_chunk", "output_finished", b"output_finished", "output_started", b"output_started", "progress", b"progress", "segment", b"segment", "text_delta", b"text_delta", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "finished", b"finished", "output_chunk", b"output_chunk", "output_finished", b"output_finished", "output_started", b"output_started", "progress", b"progress", "reasoning_delta", b"reasoning_delta", "segment", b"segment", "text_delta", b"text_delta", "tool_call_delta", b"tool_call_delta", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "finished", b"finished", "output_chunk", b"output_chunk", "output_finished", b"output_finished", "output_started", b"output_started", "progress", b"progress", "segment", b"segment", "sequence", b"sequence", "text_delta", b"text_delta", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "finished", b"finished", "output_chunk", b"output_chunk", "output_finished", b"output_finished", "output_started", b"output_started", "progress", b"progress", "reasoning_delta", b"reasoning_delta", "segment", b"segment", "sequence", b"sequence", "text_delta", b"text_delta", "tool_call_delta", b"tool_call_delta", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "progress", "output_started", "output_chunk", "text_delta", "segment", "output_finished", "usage", "checkpoint", "finished"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "progress", "output_started", "output_chunk", "text_delta", "segment", "output_finished", "usage", "checkpoint", "finished", "reasoning_delta", "tool_call_delta"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -560,6 +586,7 @@ class OutputFinished(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     VIDEO_COMPOSITION_FIELD_NUMBER: _builtins.int
+    COMPLETION_FIELD_NUMBER: _builtins.int
     output: _builtins.int
     """Which output, from 0."""
     digest: _builtins.str
@@ -580,6 +607,10 @@ class OutputFinished(_message.Message):
     def video_composition(self) -> _options_pb2.VideoComposition:
         """For video-composition: facts of the result."""
 
+    @_builtins.property
+    def completion(self) -> _conversation_pb2.Completion:
+        """For text of a language model: how it ended."""
+
     def __init__(
         self,
         *,
@@ -591,10 +622,11 @@ class OutputFinished(_message.Message):
         language: _builtins.str = ...,
         confidence: _builtins.float | None = ...,
         video_composition: _options_pb2.VideoComposition | None = ...,
+        completion: _conversation_pb2.Completion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "media_info", b"media_info", "video_composition", b"video_composition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "media_info", b"media_info", "video_composition", b"video_composition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "digest", b"digest", "language", b"language", "media_info", b"media_info", "output", b"output", "size_bytes", b"size_bytes", "stored", b"stored", "video_composition", b"video_composition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "digest", b"digest", "language", b"language", "media_info", b"media_info", "output", b"output", "size_bytes", b"size_bytes", "stored", b"stored", "video_composition", b"video_composition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -613,16 +645,25 @@ class Usage(_message.Message):
     OUTPUT_UNITS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_UNITS_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_UNITS_FIELD_NUMBER: _builtins.int
+    REASONING_UNITS_FIELD_NUMBER: _builtins.int
     unit: _builtins.str
     """What is counted: "token", "character", "second", "image", "call"."""
     input_units: _builtins.float
-    """Units of input."""
+    """Units of input, those from a cache included."""
     output_units: _builtins.float
-    """Units of output."""
+    """Units of output, those of reasoning included."""
     cost: _builtins.float
     """What it cost, in `currency`; not set when unknown."""
     currency: _builtins.str
     """ISO 4217 code, e.g. "USD"."""
+    cached_input_units: _builtins.float
+    """Of the units of input, those that the vendor had in its cache; not set when it does not say."""
+    cache_write_units: _builtins.float
+    """Of the units of input, those that the vendor put into its cache; not set when it does not say."""
+    reasoning_units: _builtins.float
+    """Of the units of output, those that went into reasoning; not set when the vendor does not say."""
     def __init__(
         self,
         *,
@@ -631,14 +672,30 @@ class Usage(_message.Message):
         output_units: _builtins.float = ...,
         cost: _builtins.float | None = ...,
         currency: _builtins.str = ...,
+        cached_input_units: _builtins.float | None = ...,
+        cache_write_units: _builtins.float | None = ...,
+        reasoning_units: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_write_units", b"_cache_write_units", "_cached_input_units", b"_cached_input_units", "_cost", b"_cost", "_reasoning_units", b"_reasoning_units", "cache_write_units", b"cache_write_units", "cached_input_units", b"cached_input_units", "cost", b"cost", "reasoning_units", b"reasoning_units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "currency", b"currency", "input_units", b"input_units", "output_units", b"output_units", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_write_units", b"_cache_write_units", "_cached_input_units", b"_cached_input_units", "_cost", b"_cost", "_reasoning_units", b"_reasoning_units", "cache_write_units", b"cache_write_units", "cached_input_units", b"cached_input_units", "cost", b"cost", "currency", b"currency", "input_units", b"input_units", "output_units", b"output_units", "reasoning_units", b"reasoning_units", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_write_units: _TypeAlias = _typing.Literal["cache_write_units"]  # noqa: Y015
+    _WhichOneofArgType__cache_write_units: _TypeAlias = _typing.Literal["_cache_write_units", b"_cache_write_units"]  # noqa: Y015
+    _WhichOneofReturnType__cached_input_units: _TypeAlias = _typing.Literal["cached_input_units"]  # noqa: Y015
+    _WhichOneofArgType__cached_input_units: _TypeAlias = _typing.Literal["_cached_input_units", b"_cached_input_units"]  # noqa: Y015
     _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
     _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_units: _TypeAlias = _typing.Literal["reasoning_units"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_units: _TypeAlias = _typing.Literal["_reasoning_units", b"_reasoning_units"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_units) -> _WhichOneofReturnType__cache_write_units | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_input_units) -> _WhichOneofReturnType__cached_input_units | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_units) -> _WhichOneofReturnType__reasoning_units | None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
 

@@ -45,12 +45,14 @@ class ChatPart:
 
     Attributes:
         tokens: pieces of text, in order.
-        thinking: the model thinks aloud, which is no part of the answer.
+        thoughts: pieces of what the model thinks aloud, which is no part of the answer.
+        tool_calls: calls of tools, each whole: `function` with its name and its arguments, and newer servers' `id`.
         ending: the last object of the stream, or None: why it ended, and counts. Zeros are left out.
     """
 
     tokens: tuple[str, ...] = ()
-    thinking: bool = False
+    thoughts: tuple[str, ...] = ()
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
     ending: Mapping[str, Any] | None = None
 
 
@@ -131,8 +133,16 @@ class OllamaClient:
         *,
         options: Mapping[str, Any] | None = None,
         keep_alive: float | None = None,
+        further: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[ChatPart]:
         """Answer a conversation; give the text as it comes. Closing this stops the backend's work.
+
+        Args:
+            model: name of the model.
+            messages: the conversation.
+            options: of the engine.
+            keep_alive: seconds that the model stays in memory afterwards.
+            further: more fields of the request: `format`, `tools`, `think`.
 
         Raises:
             ModelUnknown: the backend does not have the model.
@@ -140,7 +150,7 @@ class OllamaClient:
             ProviderBusy: it has too much to do.
             BackendFailed: it failed, or the stream ended before its end marker.
         """
-        body: dict[str, Any] = {"model": model, "messages": list(messages), "stream": True}
+        body: dict[str, Any] = {"model": model, "messages": list(messages), "stream": True, **(further or {})}
         if options:
             body["options"] = dict(options)
         if keep_alive is not None:
@@ -151,7 +161,7 @@ class OllamaClient:
                 async for batch in lines:
                     fault = next((number for number, line in enumerate(batch) if "error" in line), None)
                     part = _part(batch[:fault])
-                    if part.tokens or part.thinking or part.ending is not None:
+                    if part != ChatPart():
                         yield part
                     if fault is not None:
                         raise line_error(batch[fault], model)
@@ -239,6 +249,7 @@ def _held(model: Mapping[str, Any]) -> HeldModel:
 def _part(batch: Sequence[Mapping[str, Any]]) -> ChatPart:
     messages: list[Mapping[str, Any]] = [line.get("message") or {} for line in batch]
     tokens = tuple(str(message["content"]) for message in messages if message.get("content"))
-    thinking = any(message.get("thinking") for message in messages)
+    thoughts = tuple(str(message["thinking"]) for message in messages if message.get("thinking"))
+    tool_calls = tuple(call for message in messages for call in message.get("tool_calls") or ())
     ending = next((line for line in batch if line.get("done")), None)
-    return ChatPart(tokens, thinking, ending)
+    return ChatPart(tokens, thoughts, tool_calls, ending)

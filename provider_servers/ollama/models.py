@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provider_servers.runtime import Model, Output, Role, Slot
+from provider_servers.runtime import Model, chat_inputs, text_option_schemas, text_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,29 +22,18 @@ LIBRARY: Mapping[str, str] = {
     "qwen3": "Alibaba Qwen 3, 8B: thinks before it answers; 5.2 GB.",
 }
 
-OPTIONS: Mapping[str, Any] = {
-    "temperature": {"type": "number", "minimum": 0, "maximum": 2, "description": "Randomness; 0 is none."},
-    "top_p": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "maximum": 1,
-        "description": "Choose among the likeliest tokens that have this probability together.",
-    },
-    "top_k": {"type": "integer", "minimum": 1, "maximum": 100_000, "description": "Choose among so many tokens."},
-    "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "description": "Write at most so many."},
-    "seed": {
+_SHARED = (
+    *("temperature", "top_p", "top_k", "max_tokens", "system_prompt", "stop", "seed", "presence_penalty"),
+    *("frequency_penalty", "response_format"),
+)
+_OWN: dict[str, Any] = {
+    "context_tokens": {
         "type": "integer",
-        "minimum": 0,
-        "maximum": 2**31 - 1,
-        "description": "Equal seeds give equal texts, as far as the engine can.",
+        "minimum": 256,
+        "maximum": 10_000_000,
+        "description": "Tokens in view, the answer included; what is over is cut off at its beginning. A change of it "
+        "loads the model anew. Not set: as the backend is set up, often 4,096.",
     },
-    "stop": {
-        "type": "array",
-        "items": {"type": "string", "minLength": 1},
-        "maxItems": 16,
-        "description": "Texts that end the answer; they are not part of it.",
-    },
-    "system_prompt": {"type": "string", "maxLength": 1_000_000, "description": "Who the model is to be."},
     "keep_alive": {
         "type": "number",
         "minimum": -1,
@@ -52,15 +41,8 @@ OPTIONS: Mapping[str, Any] = {
         "description": "Seconds that the model stays in memory afterwards: 0 not at all, -1 for good.",
     },
 }
-# What the API calls them.
-_NAMES = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "max_tokens": "num_predict",
-    "seed": "seed",
-    "stop": "stop",
-}
+IMAGE_TYPES = ("image/png", "image/jpeg")
+EFFORTS = ("none", "low", "medium", "high", "max")
 
 
 def offered(held: Iterable[HeldModel], further: Iterable[str] = ()) -> list[Model]:
@@ -69,18 +51,6 @@ def offered(held: Iterable[HeldModel], further: Iterable[str] = ()) -> list[Mode
     for name in (*map(_short, further), *LIBRARY):
         models.setdefault(name, _absent(name))
     return list(models.values())
-
-
-def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the options of a call as the API's `options`."""
-    return {_NAMES[name]: value for name, value in options.items() if name in _NAMES}
-
-
-def messages(text: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give a text as a conversation of one message, after what the model is told of itself."""
-    system = options.get("system_prompt", "")
-    told = [{"role": "system", "content": system}] if system else []
-    return [*told, {"role": "user", "content": text}]
 
 
 def _short(name: str) -> str:
@@ -95,22 +65,28 @@ def _writes(held: HeldModel) -> bool:
 def _held(held: HeldModel) -> Model:
     facts = ", ".join(filter(None, (held.family, held.parameters, held.quantization)))
     size = f"{held.size / 1e9:.1f} GB"
-    return _model(_short(held.name), f"{facts}; {size}." if facts else f"{size}.")
+    return _model(_short(held.name), f"{facts}; {size}." if facts else f"{size}.", held.capabilities)
 
 
 def _absent(name: str) -> Model:
-    return _model(name, " ".join(filter(None, (LIBRARY.get(name, ""), _FETCHED))))
+    return _model(name, " ".join(filter(None, (LIBRARY.get(name, ""), _FETCHED))), ())
 
 
-def _model(name: str, description: str) -> Model:
+def _model(name: str, description: str, can: tuple[str, ...]) -> Model:
+    """Describe a model. Where nothing is known of what it can do, the backend says so when it is asked for it."""
     base = name.rpartition("/")[2]
+    further = [option for option, needed in _NEEDED.items() if not can or needed in can]
     return Model(
         id=name,
         capabilities=("text-to-text",),
-        inputs=(Slot("text", Role.TEXT, max_characters=MAX_CHARACTERS, description="What the model is asked."),),
-        outputs=(Output("text", Role.TEXT, ("text/plain",)),),
-        options=OPTIONS,
+        inputs=chat_inputs(images=IMAGE_TYPES if not can or "vision" in can else (), max_characters=MAX_CHARACTERS),
+        outputs=text_output(),
+        options=text_option_schemas(*_SHARED, *further, seed=_SEED, reasoning_effort={"enum": list(EFFORTS)}) | _OWN,
         aliases=() if ":" in base else (name + LATEST,),
         description=description,
         replay_safe=True,
     )
+
+
+_NEEDED = {"tools": "tools", "reasoning_effort": "thinking"}
+_SEED = {"minimum": 0, "maximum": 2**31 - 1}

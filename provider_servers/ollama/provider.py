@@ -1,4 +1,4 @@
-"""Text in, text out, token by token, by the models of an Ollama backend: POST /api/chat.
+"""Text, conversations and pictures in, text out, token by token, by the models of an Ollama backend: POST /api/chat.
 
 A model that the backend does not have is pulled when it is asked for.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automarket.errors import AutoMarketError, ModelUnknown
+from provider_servers.ollama.answering import Answer
+from provider_servers.ollama.asking import engine_options, further_fields, messages
 from provider_servers.ollama.client import OllamaClient, is_ready, new_http
-from provider_servers.ollama.models import engine_options, messages, offered
+from provider_servers.ollama.models import offered
 from provider_servers.ollama.waits import PULL_SECONDS, SIGN_SECONDS, pulling, with_signs
 from provider_servers.runtime import (
     Availability,
@@ -22,10 +24,8 @@ from provider_servers.runtime import (
     Model,
     Progress,
     ServiceState,
-    TextDelta,
-    TextResult,
-    Usage,
     runs_in_docker,
+    text_options,
     waiting,
 )
 from services.ollama import SPEC, OllamaSettings
@@ -81,21 +81,23 @@ class OllamaProvider(BackedProvider):
         await self._http.aclose()
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
-        """Answer a text. Closing this closes the connection, which stops the backend's work."""
-        text = await call.input("text").text()
+        """Answer a conversation. Closing this closes the connection, which stops the backend's work."""
+        asked = await messages(await call.conversation())
         async with self._backend.lease() as lease:
             async for status in lease.ready():
                 yield waiting(status)
             client = OllamaClient(lease.url, self._http)
-            async with aclosing(self._answered(call, text, client, lease)) as events:
+            async with aclosing(self._answered(call, asked, client, lease)) as events:
                 async for event in events:
                     yield event
 
-    async def _answered(self, call: Call, text: str, client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:
+    async def _answered(
+        self, call: Call, asked: list[dict[str, Any]], client: OllamaClient, lease: Lease
+    ) -> AsyncGenerator[Event]:
         """Answer; a model that is not there is pulled, once."""
         for may_pull in (True, False):
             try:
-                async with aclosing(_answer(call, text, client, lease)) as events:
+                async with aclosing(_answer(call, asked, client, lease)) as events:
                     async for event in events:
                         yield event
             except ModelUnknown:  # said instead of everything else: nothing has been given yet
@@ -142,12 +144,16 @@ class OllamaProvider(BackedProvider):
             self.models_changed()
 
 
-async def _answer(call: Call, text: str, client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:
+async def _answer(call: Call, asked: list[dict[str, Any]], client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:
     name, options, begin = call.model.id, call.options, time.monotonic()
     parts = client.chat(
-        name, messages(text, options), options=engine_options(options), keep_alive=options.get("keep_alive")
+        name,
+        asked,
+        options=engine_options(options),
+        keep_alive=options.get("keep_alive"),
+        further=further_fields(text_options(call)),
     )
-    begun = False
+    begun, answer = False, Answer()
     async with aclosing(with_signs(parts, lease, SIGN_SECONDS)) as signs:
         async for part in signs:
             if part is None:
@@ -155,12 +161,7 @@ async def _answer(call: Call, text: str, client: OllamaClient, lease: Lease) -> 
                     yield Progress("loading", None, f"{name} loads, or reads, for {time.monotonic() - begin:.0f} s")
                 continue
             begun = True
-            if part.tokens:
-                yield TextDelta(part.tokens)
-            elif part.thinking:
-                yield Progress("running", None, "the model is thinking")
+            for event in answer.events(part):
+                yield event
             if part.ending is not None:
                 call.log(f"ended by {part.ending.get('done_reason', 'stop')}")
-                yield TextResult()
-                read, written = (float(part.ending.get(f"{kind}eval_count", 0)) for kind in ("prompt_", ""))
-                yield Usage("token", input_units=read, output_units=written)

@@ -1,10 +1,26 @@
 """What every provider server shares. An author needs the names below and writes `models()` and `transform()`."""
 
 from automarket.assets.roles import Role
+from automarket.chat import (
+    CONVERSATION_TYPE,
+    Completion,
+    FinishReason,
+    MessageRole,
+    ReasoningPart,
+    ResponseFormat,
+    TextPart,
+    TextToTextOptions,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.service_status import ServiceState, ServiceStatus
 from provider_servers.runtime.backed import BackedProvider, runs_in_docker, waiting
 from provider_servers.runtime.call import Call
+from provider_servers.runtime.chat_model import chat_inputs, text_output
+from provider_servers.runtime.conversation import Attachment, ChatMessage
 from provider_servers.runtime.describe import (
     Availability,
     Kind,
@@ -21,33 +37,45 @@ from provider_servers.runtime.events import (
     Media,
     PlacedOverlay,
     Progress,
+    ReasoningDelta,
     Resolution,
     Segment,
     Started,
     TextDelta,
     TextResult,
+    ToolCallDelta,
     Usage,
     Word,
 )
+from provider_servers.runtime.text_options import response_formats, text_option_schemas, text_options
 
 __all__ = [
+    "CONVERSATION_TYPE",
+    "Attachment",
     "AudioFormat",
     "Availability",
     "BackedProvider",
     "Call",
+    "ChatMessage",
     "Checkpoint",
+    "Completion",
     "Composition",
     "Event",
+    "FinishReason",
     "ImageFormat",
     "Kind",
     "Media",
+    "MessageRole",
     "Model",
     "Output",
     "PlacedOverlay",
     "Pricing",
     "Progress",
     "Provider",
+    "ReasoningDelta",
+    "ReasoningPart",
     "Resolution",
+    "ResponseFormat",
     "Role",
     "Segment",
     "ServiceState",
@@ -55,9 +83,21 @@ __all__ = [
     "Slot",
     "Started",
     "TextDelta",
+    "TextPart",
     "TextResult",
+    "TextToTextOptions",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolResult",
     "Usage",
     "Word",
+    "chat_inputs",
+    "response_formats",
     "runs_in_docker",
+    "text_option_schemas",
+    "text_options",
+    "text_output",
     "waiting",
 ]

@@ -12,6 +12,8 @@ from automarket.secrets import scrub
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from provider_servers.runtime.conversation import ChatMessage
+    from provider_servers.runtime.conversations import ConversationReader
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.media_input import MediaInput
 
@@ -39,6 +41,7 @@ class Call:
     slots: dict[str, list[MediaInput]] = field(default_factory=dict[str, "list[MediaInput]"])
     deadline_at: float | None = None
     log_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_LOG_LINES))
+    reader: ConversationReader | None = field(default=None, repr=False)
 
     def input(self, slot: str) -> MediaInput:
         """Give the input of a slot that is required."""
@@ -52,6 +55,17 @@ class Call:
     def inputs(self, slot: str) -> list[MediaInput]:
         """Give the inputs of a repeated slot, in order."""
         return self.slots.get(slot, [])
+
+    async def conversation(self) -> list[ChatMessage]:
+        """Give what a language model is asked, however it was sent; the option `system_prompt` is its first message.
+
+        A plain text is one message of the user, after the media that came with it.
+
+        Raises:
+            InvalidRequestError: it is no conversation, no text, or too much.
+        """
+        assert self.reader is not None  # noqa: S101 - the runtime sets it before the author's code runs
+        return await self.reader.read(self)
 
     @property
     def deadline(self) -> float | None:

@@ -54,7 +54,8 @@ class Slot:
         role: what the input has to play; other assets are cast to it where possible.
         optional: it may be left out.
         repeated: it takes several inputs; their order is kept.
-        media_types: what the model takes as it is; empty takes every type of the role.
+        media_types: what the model takes as it is; empty takes every type of the role. Where the slot says no more of
+            its format, sound and pictures of other types are cast to the first one.
         audio, image: what the media is cast to before the model gets it.
         max_bytes, max_seconds, max_characters, max_count: bounds; None is no bound. The play time of sound that flows
             in is bounded where `audio` asks for wav or s16le at a given rate; of assets always.
@@ -87,12 +88,16 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Price of one unit ("token", "second", "image") of input and output, in an ISO 4217 currency."""
+    """Price of one unit ("token", "second", "image") of input and output, in an ISO 4217 currency.
+
+    `cached_input_cost` is the price of input that the vendor had in its cache; None is `input_cost`.
+    """
 
     unit: str
     input_cost: float = 0.0
     output_cost: float = 0.0
     currency: str = "USD"
+    cached_input_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Model:
         replay_safe: a call may be repeated elsewhere when this provider is lost: nothing is billed, nothing changes.
         deduplicates: the provider hands the caller's request id to a vendor that tells repetitions from new requests,
             so that a call with one may be repeated, too.
+        context_tokens: how many tokens a language model has in view, its answer included; None is not known.
+        max_output_tokens: how many it writes at most; None is not known.
         canonical_id, aliases, name, description, version, pricing: as in the contract.
     """
 
@@ -125,6 +132,8 @@ class Model:
     pricing: Pricing | None = None
     replay_safe: bool = False
     deduplicates: bool = False
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
     availability: Availability = Availability()
 
 

@@ -55,7 +55,10 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
         inputs=[_slot(slot) for slot in model.inputs],
         outputs=[_output(output) for output in model.outputs],
         limits=model_pb2.ModelLimits(
-            max_concurrent_calls=provider.max_concurrent_calls, max_queued_calls=provider.max_queued_calls
+            max_concurrent_calls=provider.max_concurrent_calls,
+            max_queued_calls=provider.max_queued_calls,
+            context_tokens=model.context_tokens or 0,
+            max_output_tokens=model.max_output_tokens or 0,
         ),
         replay_safe=model.replay_safe,
         deduplicates=model.deduplicates,
@@ -69,6 +72,7 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
                 input_cost=price.input_cost,
                 output_cost=price.output_cost,
                 currency=price.currency,
+                cached_input_cost=price.cached_input_cost,
             )
         )
     return message

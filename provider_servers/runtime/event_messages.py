@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from automarket.v1 import transform_pb2
+from automarket.v1 import conversation_pb2, transform_pb2
 
 if TYPE_CHECKING:
+    from automarket.chat.results import Completion
+    from provider_servers.runtime.describe import Pricing
     from provider_servers.runtime.events import Checkpoint, Progress, Usage
 
 BACKEND_PHASES = ("pulling", "starting", "loading")
@@ -18,6 +20,8 @@ _FIELDS: dict[type, str] = {
     transform_pb2.OutputStarted: "output_started",
     transform_pb2.OutputChunk: "output_chunk",
     transform_pb2.TextDelta: "text_delta",
+    conversation_pb2.ReasoningDelta: "reasoning_delta",
+    conversation_pb2.ToolCallDelta: "tool_call_delta",
     transform_pb2.Segment: "segment",
     transform_pb2.OutputFinished: "output_finished",
     transform_pb2.Usage: "usage",
@@ -43,14 +47,38 @@ def progress_message(event: Progress) -> transform_pb2.Progress:
     return transform_pb2.Progress(phase=event.phase, fraction=event.fraction, message=event.message)
 
 
-def usage_message(event: Usage) -> transform_pb2.Usage:
-    """Give usage as a message."""
+def usage_message(event: Usage, pricing: Pricing | None) -> transform_pb2.Usage:
+    """Give usage as a message; what it cost is worked out by the model's price where nobody says it."""
+    cost, currency = event.cost, event.currency
+    if cost is None and pricing is not None and pricing.unit == event.unit:
+        cost, currency = _cost(event, pricing), pricing.currency
     return transform_pb2.Usage(
         unit=event.unit,
         input_units=event.input_units,
         output_units=event.output_units,
-        cost=event.cost,
-        currency=event.currency,
+        cost=cost,
+        currency=currency,
+        cached_input_units=event.cached_input_units,
+        cache_write_units=event.cache_write_units,
+        reasoning_units=event.reasoning_units,
+    )
+
+
+def _cost(event: Usage, pricing: Pricing) -> float:
+    cached = event.cached_input_units or 0.0
+    cheaper = pricing.input_cost if pricing.cached_input_cost is None else pricing.cached_input_cost
+    fresh = (event.input_units - cached) * pricing.input_cost
+    return fresh + cached * cheaper + event.output_units * pricing.output_cost
+
+
+def completion_message(completion: Completion) -> conversation_pb2.Completion:
+    """Give how a text ended as a message."""
+    reason = completion.finish_reason
+    return conversation_pb2.Completion(
+        finish_reason=conversation_pb2.FinishReason.ValueType(reason.number if reason else 0),
+        vendor_finish_reason=completion.vendor_finish_reason,
+        served_model=completion.served_model,
+        vendor_request_id=completion.vendor_request_id,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automarket.chat.results import Completion
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -55,6 +57,34 @@ class TextDelta:
     """More of a text output: the tokens that were ready together."""
 
     tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of what a language model thinks before it answers: the tokens that were ready together.
+
+    `signature` ends a stretch of reasoning: the vendor's seal, which it wants back when the conversation goes on.
+    """
+
+    tokens: tuple[str, ...] = ()
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a tool call.
+
+    Attributes:
+        index: which call of this answer, from 0; pieces of several calls may be mixed.
+        id: the vendor's name for the call, in its first piece; empty where it has none, and the runtime makes one.
+        name: the tool, in the call's first piece.
+        arguments: more of a JSON object, as text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +154,26 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used, in units ("second", "character", "token"), and what it cost if known."""
+    """What was used, in units ("second", "character", "token"), and what it cost if known.
+
+    Where no cost is said and the model has a price by this unit, the runtime works it out.
+
+    Attributes:
+        input_units: all that was read, from a cache or not.
+        output_units: all that was written, reasoning included.
+        cached_input_units: of the input, what the vendor had in its cache; None when it does not say.
+        cache_write_units: of the input, what the vendor put into its cache; None when it does not say.
+        reasoning_units: of the output, what went into reasoning; None when the vendor does not say.
+    """
 
     unit: str
     input_units: float = 0.0
     output_units: float = 0.0
     cost: float | None = None
     currency: str = ""
+    cached_input_units: float | None = None
+    cache_write_units: float | None = None
+    reasoning_units: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +183,27 @@ class Checkpoint:
     state: bytes
 
 
-Event = Started | Progress | Segment | TextDelta | TextResult | Media | Usage | Checkpoint
+Spoken = Segment | TextDelta | TextResult | ReasoningDelta | ToolCallDelta | Completion
+"""What belongs to a call's text output."""
+
+Event = Started | Progress | Spoken | Media | Usage | Checkpoint
+
+__all__ = [
+    "Checkpoint",
+    "Completion",
+    "Composition",
+    "Event",
+    "Media",
+    "PlacedOverlay",
+    "Progress",
+    "ReasoningDelta",
+    "Resolution",
+    "Segment",
+    "Spoken",
+    "Started",
+    "TextDelta",
+    "TextResult",
+    "ToolCallDelta",
+    "Usage",
+    "Word",
+]

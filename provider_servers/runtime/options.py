@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.media.wire import to_seconds
+from provider_servers.runtime.text_options import text_faults
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
@@ -30,6 +31,7 @@ FAMILIES: dict[str, frozenset[str]] = {
     "audio_conversion": frozenset({"audio-to-audio", "video-to-audio"}),
     "video_to_image": frozenset({"video-to-image"}),
     "video_composition": frozenset({"video-composition"}),
+    "text_to_text": frozenset({"text-to-text"}),
 }
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
@@ -60,6 +62,8 @@ def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[st
     options: dict[str, Any] = whole(typed | own, object_schema(model.options))
     _check_known(options, model, family, typed)
     _check_values(options, model, family, typed)
+    if "text-to-text" in model.capabilities:
+        _check_texts(options, family, typed)
     return _with_defaults(options, model)
 
 
@@ -89,18 +93,27 @@ def whole(value: Any, rule: Any) -> Any:
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    """Give the set fields of a message: durations as seconds, nested messages as dictionaries."""
-    return {field.name: _value(value) for field, value in message.ListFields()}
+    """Give the set fields of a message: durations as seconds, nested messages as dictionaries, enum values by name."""
+    return {field.name: _value(value, field.enum_type) for field, value in message.ListFields()}
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, enum: Any) -> Any:
+    if enum is not None:
+        return _enum_name(enum, value)
     if isinstance(value, Duration):
         return to_seconds(value)
     if isinstance(value, Message):
         return _plain(value)
     if isinstance(value, str | bytes | int | float | bool):
         return value
-    return [_value(item) for item in value]
+    return [_value(item, None) for item in value]
+
+
+def _enum_name(enum: Any, number: int) -> str:
+    """Give the name of an enum's value as options write it: TOOL_MODE_AUTO is "auto"."""
+    named = enum.values_by_number.get(number)
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enum.name).upper() + "_"
+    return str(number) if named is None else str(named.name).removeprefix(prefix).lower()
 
 
 def _field(name: str, family: str | None, typed: Mapping[str, Any]) -> str:
@@ -125,6 +138,14 @@ def _check_values(options: Mapping[str, Any], model: Model, family: str | None, 
     for error in errors:
         path = [str(part) for part in error.absolute_path]
         faults[".".join([_field(path[0], family, typed), *path[1:]])] = str(error.message)[:200]
+    if faults:
+        field, fault = next(iter(faults.items()))
+        raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
+
+
+def _check_texts(options: Mapping[str, Any], family: str | None, typed: Mapping[str, Any]) -> None:
+    """Check what a JSON Schema of options cannot say of those of language models."""
+    faults = {f"{_field(name, family, typed)}{rest}": fault for name, rest, fault in text_faults(options)}
     if faults:
         field, fault = next(iter(faults.items()))
         raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)

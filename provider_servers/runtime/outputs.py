@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,15 @@ from automarket.digests import digest_bytes, digest_file
 from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
 from automarket.media.probe import probe
 from automarket.media.wire import info_to_proto, to_duration
-from automarket.v1 import options_pb2, transform_pb2
-from provider_servers.runtime.events import Segment, TextDelta, TextResult
+from automarket.v1 import conversation_pb2, options_pb2, transform_pb2
+from provider_servers.runtime.event_messages import completion_message
+from provider_servers.runtime.events import Completion, ReasoningDelta, Segment, TextDelta, TextResult, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from automarket.stored import Lineage
-    from provider_servers.runtime.events import Composition, Media, Resolution
+    from provider_servers.runtime.events import Composition, Media, Resolution, Spoken
     from provider_servers.runtime.store import StoreLink
 
 log = logging.getLogger("automarket.provider")
@@ -38,13 +40,15 @@ class TextOutput:
         self._parts: list[str] = []
         self._separator = ""
         self._result = TextResult()
+        self._completion: Completion | None = None
+        self._tool_calls: set[int] = set()
 
     async def _start(self, media_type: str) -> None:
         if not self._started:
             self._started = True
             await self._emit(transform_pb2.OutputStarted(output=self._index, name=self._name, media_type=media_type))
 
-    async def add(self, event: Segment | TextDelta | TextResult) -> None:
+    async def add(self, event: Spoken) -> None:
         """Take an event of the author and pass it on."""
         await self._start(event.media_type if isinstance(event, TextResult) else "text/plain")
         if isinstance(event, TextResult):
@@ -52,10 +56,37 @@ class TextOutput:
         elif isinstance(event, TextDelta):
             self._parts.extend(event.tokens)
             await self._emit(transform_pb2.TextDelta(output=self._index, tokens=event.tokens))
-        else:
+        elif isinstance(event, Segment):
             self._separator = " "
             self._parts.append(event.text)
             await self._emit(_segment(event, self._index))
+        elif isinstance(event, ReasoningDelta):
+            made = conversation_pb2.ReasoningDelta(output=self._index, tokens=event.tokens, signature=event.signature)
+            await self._emit(made)
+        elif isinstance(event, ToolCallDelta):
+            await self._emit(self._tool_call(event))
+        else:
+            self._completion = event
+
+    def _tool_call(self, event: ToolCallDelta) -> conversation_pb2.ToolCallDelta:
+        """Give a piece of a tool call; its first one names it.
+
+        Raises:
+            ValueError: a first piece that names no tool.
+        """
+        call_id = event.id
+        if event.index in self._tool_calls:
+            call_id = ""
+        else:
+            if not event.name:
+                message = f"tool call {event.index} begins without the name of its tool"
+                raise ValueError(message)
+            self._tool_calls.add(event.index)
+            call_id = call_id or f"call_{uuid.uuid4().hex[:16]}"
+        name = event.name if call_id else ""
+        return conversation_pb2.ToolCallDelta(
+            output=self._index, index=event.index, id=call_id, name=name, arguments=event.arguments
+        )
 
     async def _send(self, data: bytes) -> None:
         """Send the text as bytes, which go before what segments and deltas add up to."""
@@ -76,6 +107,8 @@ class TextOutput:
             language=self._result.language,
             confidence=self._result.confidence,
         )
+        if self._completion is not None:
+            finished.completion.CopyFrom(completion_message(self._completion))
         finished.stored = bool(data) and await _keep(data, store, lineage) is not None
         await self._emit(finished)
 

@@ -14,18 +14,19 @@ from automarket.assets.formats import by_media_type, refusal
 from automarket.assets.roles import Role, reachable, unsuitable
 from automarket.errors import ChunkTooLarge, InputIncomplete, InputTooLarge, InputUnsuitable
 from automarket.media.cast import cast_stream
+from automarket.media.encodings import AUDIO, IMAGES
 from automarket.media.head import take_head, with_head
-from automarket.media.info import AudioFormat, CastSpec
+from automarket.media.info import AudioFormat, CastSpec, ImageFormat
 from automarket.media.wav import wav_header
 from automarket.media.wire import spec_to_proto, to_duration
-from automarket.v1 import media_pb2
+from automarket.v1 import media_pb2, transform_pb2
 from provider_servers.runtime.media_input import MediaInput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
 
-    from automarket.v1 import transform_pb2
+    from automarket.v1 import conversation_pb2
     from provider_servers.runtime.describe import Model, Slot
     from provider_servers.runtime.store import StoreLink
 
@@ -91,7 +92,20 @@ def spec_for(roles: Iterable[Role], slot: Slot, number: int, *, media_type: str)
         error = unsuitable(roles, slot.role, what=f"input {number} ({media_type})")
         error.fields[f"header.inputs[{number}]"] = f"cannot play {slot.role}"
         raise error
+    spec = spec or _to_first(slot)
     return spec if spec or slot.role in roles else CastSpec(slot.role)
+
+
+def _to_first(slot: Slot) -> CastSpec | None:
+    """Give the cast to the first type that a slot lists; None where it lists none that sound or pictures can become."""
+    first = by_media_type(slot.media_types[0]) if slot.media_types else None
+    if first is None or slot.role not in first.roles:
+        return None
+    if first.name in IMAGES and slot.role == Role.IMAGE:
+        return CastSpec(slot.role, image=ImageFormat(first.name))
+    if first.name in AUDIO and slot.role in (Role.AUDIO, Role.SPEECH):
+        return CastSpec(slot.role, audio=AudioFormat(first.name))
+    return None
 
 
 @dataclass(slots=True)
@@ -103,12 +117,14 @@ class Preparer:
         workdir: the call's own folder.
         keep: the caller wants inputs that came as chunks or inline kept in the store.
         casts: what was cast, in the order in which it was done.
+        parts: digests of the assets that messages hold.
     """
 
     store: StoreLink
     workdir: Path
     keep: bool = False
     casts: list[media_pb2.CastRecord] = field(default_factory=list[media_pb2.CastRecord])
+    parts: list[str] = field(default_factory=list[str])
 
     async def prepare(
         self,
@@ -132,6 +148,35 @@ class Preparer:
             return self._flowing(number, given, slot, lambda: _once(data))
         message = f"input {number} has no source: neither digest, inline nor stream"
         raise InputIncomplete(message, fields={f"header.inputs[{number}].source": "required"})
+
+    async def prepare_part(
+        self, number: int, part: conversation_pb2.MediaPart, slot: Slot, *, as_it_is: bool
+    ) -> MediaInput:
+        """Give media that a message holds, as an input of the slot whose rules it follows.
+
+        Args:
+            number: tells it from other parts and inputs.
+            part: the media.
+            slot: the slot.
+            as_it_is: it is neither looked at nor cast.
+        """
+        given = transform_pb2.Input(media_type=part.media_type)
+        if part.WhichOneof("source") == "digest":
+            given.digest = part.digest
+            self.parts.append(part.digest)
+        else:
+            given.inline = part.inline
+        if not as_it_is:
+            return await self.prepare(number, given, slot, _no_stream)
+        if given.digest:
+            await self.store.client.stat(given.digest)
+            file = await self.store.fetch(given.digest, self.workdir)
+            return MediaInput(slot, media_type=given.media_type, digest=given.digest, file=file)
+        data = given.inline
+        return MediaInput(slot, media_type=given.media_type, source=lambda: _once(data), spool=self._spool(number))
+
+    def _spool(self, number: int) -> Path:
+        return self.workdir / f"input-{number}"
 
     async def _by_digest(self, number: int, digest: str, slot: Slot) -> MediaInput:
         client = self.store.client
@@ -183,8 +228,8 @@ class Preparer:
                     async for piece in flow:
                         yield piece
 
-        spool = self.workdir / f"input-{number}"
-        made = MediaInput(slot, media_type=media_type, source=checked, spool=spool)  # `checked` tells it its digest
+        # `checked` tells it its digest.
+        made = MediaInput(slot, media_type=media_type, source=checked, spool=self._spool(number))
         return made
 
     async def _kept(self, made: MediaInput, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -221,6 +266,11 @@ async def _within(slot: Slot, number: int, flow: AsyncGenerator[bytes]) -> Async
 def _too_long(slot: Slot, number: int) -> InputTooLarge:
     message = f"input {number} plays longer than the {slot.max_seconds:.0f} s that slot {slot.name!r} takes"
     return InputTooLarge(message, hint="cut it", fields={f"header.inputs[{number}]": "too long"})
+
+
+def _no_stream(number: int) -> AsyncGenerator[bytes]:
+    """Give nothing: media in a message never follows as chunks."""
+    raise InputIncomplete(f"part {number} of the conversation has no bytes")
 
 
 async def _once(data: bytes) -> AsyncGenerator[bytes]:

@@ -24,6 +24,7 @@ from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
 from automarket.v1 import transform_pb2
 from provider_servers.runtime.call import Call
+from provider_servers.runtime.conversations import ConversationReader
 from provider_servers.runtime.event_messages import (
     BACKEND_PHASES,
     checkpoint_message,
@@ -32,15 +33,7 @@ from provider_servers.runtime.event_messages import (
     usage_message,
     waits,
 )
-from provider_servers.runtime.events import (
-    Media,
-    Progress,
-    Segment,
-    Started,
-    TextDelta,
-    TextResult,
-    Usage,
-)
+from provider_servers.runtime.events import Media, Progress, Spoken, Started, Usage
 from provider_servers.runtime.options import read_options
 from provider_servers.runtime.outputs import MediaOutput, TextOutput
 from provider_servers.runtime.prepare import Preparer, fill_slots
@@ -55,6 +48,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.host import Host
 
 SILENCE_SECONDS = 15.0
+MOST_TOKENS = 4096  # of text that is given together
 LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
 WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
@@ -90,8 +84,10 @@ class Run:
         workdir = Path(tempfile.gettempdir(), f"{WORKDIR_PREFIX}{uuid.uuid4().hex}")
         self._call = Call(model, capability, options, header.request_id, workdir, deadline_at=deadline)
         self._preparer = Preparer(host.store, workdir, keep=header.HasField("store") and header.store)
+        self._call.reader = ConversationReader(model, header.inputs, self._slots, self._preparer)
         self._streams = InputStreams(requests, header.inputs, workdir)
         self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
+        self._held: Any = None
         self._sequence = 0
         self._accepted = False
         self._phase = "queued"
@@ -134,7 +130,23 @@ class Run:
             self._host.end_call()
 
     async def _next(self, working: asyncio.Task[None]) -> Any:
-        """Give the next event, a sign of life after long silence, or None when the work has ended."""
+        """Give the next event, a sign of life after long silence, or None when the work has ended.
+
+        Text that waits already is given together: it waited because what was before it was being sent.
+        """
+        payload, self._held = self._held, None
+        if payload is None:
+            payload = await self._await_next(working) if self._events.empty() else self._events.get_nowait()
+        while isinstance(payload, transform_pb2.TextDelta) and not self._events.empty():
+            more = self._events.get_nowait()
+            fits = isinstance(more, transform_pb2.TextDelta) and more.output == payload.output
+            if not fits or len(payload.tokens) >= MOST_TOKENS:
+                self._held = more
+                break
+            payload.tokens.extend(more.tokens)
+        return payload
+
+    async def _await_next(self, working: asyncio.Task[None]) -> Any:
         getting = asyncio.ensure_future(self._events.get())
         try:
             await asyncio.wait({getting, working}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +206,8 @@ class Run:
         self._phase = "casting"
         begin = time.monotonic()
         for number, (given, slot) in enumerate(zip(self._header.inputs, self._slots, strict=True)):
+            if given.WhichOneof("source") == "conversation":
+                continue  # the author reads it through the call
             prepared = await self._preparer.prepare(number, given, slot, self._streams.read)
             self._call.slots.setdefault(slot.name, []).append(prepared)
         if self._preparer.casts:
@@ -237,7 +251,7 @@ class Run:
             else:
                 keep = self._host.store if not self._header.HasField("store") or self._header.store else None
                 await output.send(keep, self._lineage)
-        elif isinstance(event, Segment | TextDelta | TextResult):
+        elif isinstance(event, Spoken):
             if self._text is None:
                 self._text = TextOutput(self._outputs, _text_name(self._model), self._emit)
                 self._outputs += 1
@@ -248,7 +262,7 @@ class Run:
             self._phase = event.phase
             await self._emit(progress_message(event))
         elif isinstance(event, Usage):
-            await self._emit(usage_message(event))
+            await self._emit(usage_message(event, self._model.pricing))
         else:
             await self._emit(checkpoint_message(event))
 
@@ -266,7 +280,14 @@ class Run:
     def _lineage(self) -> Lineage:
         return Lineage(
             operation=self._call.capability,
-            parents=tuple(one.digest for inputs in self._call.slots.values() for one in inputs if one.digest),
+            parents=tuple(
+                dict.fromkeys(
+                    [
+                        *(one.digest for inputs in self._call.slots.values() for one in inputs if one.digest),
+                        *self._preparer.parts,
+                    ]
+                )
+            ),
             provider=self._host.provider.id,
             model=self._model.id,
             request_id=self._call.request_id,

@@ -33,6 +33,8 @@ COMMANDS = (
     ("services", "logs", "whisper"),
     ("services", "watch"),
     ("transform", "hello there", "-c", "text-to-speech"),
+    ("chat", "hello there"),
+    ("compare", "hello there", "--models", "a,b"),
     ("assets", "ls"),
     ("assets", "put", "file.txt"),
     ("assets", "get", "sha256:" + "0" * 64),
@@ -61,7 +63,18 @@ def test_an_address_that_is_none_is_told(alone):
 @pytest.mark.parametrize(
     "command",
     [
-        *("up", "status", "providers", "models", "capabilities", "transform", "doctor", "new-provider"),
+        *(
+            "up",
+            "status",
+            "providers",
+            "models",
+            "capabilities",
+            "transform",
+            "doctor",
+            "new-provider",
+            "chat",
+            "compare",
+        ),
         *("services ls", "services up", "services down", "services status", "services logs", "services watch"),
         *("assets put", "assets get", "assets ls", "assets stat", "assets cast", "assets rm"),
     ],

@@ -10,10 +10,11 @@ import pytest
 import automarket
 
 EXPORTS = """
-Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError CastSpec CompositionResult Fallback
-Image ImageFormat MediaInfo Mesh Model Overlay ProviderHandle Report Role ServiceState ServiceStatus Speech
-SpeechToTextModel StoredAsset Text TextToSpeechModel TransformStream Video VideoCompositionModel VideoToAudioModel
-VideoToImageModel __version__ connect errors events sync
+Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError CastSpec Comparison CompositionResult
+Conversation Fallback FinishReason Image ImageFormat MediaInfo MediaPart Mesh Message Model Overlay ProviderHandle
+ReasoningPart Report ResponseFormat Role ServiceState ServiceStatus Speech SpeechToTextModel StoredAsset Text TextPart
+TextStream TextToSpeechModel TextToTextModel TextToTextOptions TokenUsage Tool ToolCall ToolChoice ToolResult
+TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel __version__ connect errors events sync
 """
 
 

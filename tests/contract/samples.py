@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provider_servers.runtime.testing import Sample
+from tests.vendors.running import STAND_INS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.media import MediaShelf
+
+CHAT = Sample(
+    {"text": "Tell me of the harbour."}, {"temperature": 0.5}, "ok", bad_options={"temperature": 3, "max_tokens": 0}
+)
 
 SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
     "pocketsphinx": lambda media: [
@@ -41,6 +46,7 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
     "faster-whisper": lambda media: [
         Sample({"audio": media.speech_wav()}, {"language": "en"}, bad_options={"output_format": "docx"}),
     ],
+    **{vendor: lambda _: [CHAT] for vendor in STAND_INS},
 }
 
 # Calls whose inputs fit into one message.
@@ -52,6 +58,7 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "chatterbox": lambda media: SAMPLES["chatterbox"](media)[0],
     "ollama": lambda media: SAMPLES["ollama"](media)[0],
     "faster-whisper": lambda media: Sample({"audio": _opus(media)}, {"language": "en"}),
+    **{vendor: lambda _: CHAT for vendor in STAND_INS},
 }
 
 

@@ -7,6 +7,7 @@ client goes away. `POST /test/manners` (JSON, see Manners; what is not named is 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import time
@@ -23,7 +24,7 @@ from tests.backends.ollama import engine
 from tests.backends.ollama.shelf import Shelf, details, full
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 PORT = 11434
 KEEP_SECONDS = 300.0
@@ -179,6 +180,9 @@ async def _written(request: Request, body: dict[str, Any], prompt: str, say: Any
         raise Refusal(400, f'"{name}" does not support thinking')
     if not isinstance(body.get("options") or {}, dict):
         raise Refusal(400, "invalid options")
+    if body.get("tools") and "tools" not in entry.capabilities:
+        raise Refusal(400, f'"{name}" does not support tools')
+    _look_at(body, entry.capabilities)
     thinks = "thinking" in entry.capabilities and body.get("think", True)
     lines = _lines(name, body, prompt, say, thinks=bool(thinks))
     if body.get("stream", True):
@@ -207,7 +211,11 @@ async def _lines(
     try:
         for thought in ("Hm.", " Boats.") if thinks else ():
             yield line(thought=thought)
-        for piece in engine.write(prompt, _manner(body.get("options") or {})):
+        if calls := _calls(body):
+            written, reason = len(calls), "stop"
+            for call in calls:
+                yield line() | {"message": {"role": "assistant", "content": "", "tool_calls": [call]}}
+        for piece in () if calls else _said(body, prompt):
             if manners.cut_after == written:
                 return
             if manners.error_after == written:
@@ -230,6 +238,37 @@ async def _lines(
     finally:
         shelf.loaded_until[full(name)] = time.time() + keep
         note("written", tokens=written, reason=reason)
+
+
+def _said(body: dict[str, Any], prompt: str) -> Iterator[engine.Piece]:
+    if body.get("format"):
+        return engine.write_json(body["format"])
+    return engine.write(prompt, _manner(body.get("options") or {}))
+
+
+def _calls(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Call the tools that the last message of the user names; its words are the arguments. The first has no id."""
+    last = (body.get("messages") or [{}])[-1]
+    if last.get("role") != "user":
+        return []
+    named = [one["function"] for one in body.get("tools") or () if one["function"]["name"] in last["content"]]
+    return [
+        ({"id": f"call_{number}"} if number else {})
+        | {"function": {"name": function["name"], "arguments": {"words": last["content"].split()}}}
+        for number, function in enumerate(named)
+    ]
+
+
+def _look_at(body: dict[str, Any], capabilities: tuple[str, ...]) -> None:
+    """Check pictures as far as a model looks at them, and note how many bytes each has."""
+    for message in body.get("messages") or []:
+        for image in message.get("images") or []:
+            if "vision" not in capabilities:
+                raise Refusal(400, "this model is missing data required for image input")
+            data = base64.b64decode(image, validate=True)
+            if not data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+                raise Refusal(500, "Failed to create new sequence: failed to process inputs: image: unknown format")
+            note("image", size=len(data))
 
 
 def _streamed(request: Request, lines: AsyncGenerator[dict[str, Any]]) -> StreamingResponse:
@@ -276,7 +315,10 @@ def _together(lines: list[dict[str, Any]]) -> dict[str, Any]:
         return last | {"response": "".join(line["response"] for line in lines)}
     message = {"role": "assistant", "content": "".join(line["message"]["content"] for line in lines)}
     thinking = "".join(line["message"].get("thinking", "") for line in lines)
-    return last | {"message": message | ({"thinking": thinking} if thinking else {})}
+    calls = [call for line in lines for call in line["message"].get("tool_calls", ())]
+    return last | {
+        "message": message | ({"thinking": thinking} if thinking else {}) | ({"tool_calls": calls} if calls else {})
+    }
 
 
 async def _body(request: Request) -> dict[str, Any]:

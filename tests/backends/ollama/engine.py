@@ -5,10 +5,11 @@ about a harbour, and understands nothing. Equal seeds and prompts give equal tex
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +88,15 @@ def write(prompt: str, manner: Manner) -> Iterator[Piece]:
             return
         yield Piece(token)
         word = _next(word, manner, chance)
+
+
+def write_json(wanted: Any) -> Iterator[Piece]:
+    """Give the tokens of JSON: an object of any kind, or one with the members of a JSON Schema, in its order."""
+    members = wanted.get("properties") or {} if isinstance(wanted, dict) else {"harbour": {}}
+    values = {name: 7 if rule.get("type") == "integer" else "a boat" for name, rule in members.items()}
+    pieces = TOKEN.findall(json.dumps(values))
+    for number, piece in enumerate(pieces, 1):
+        yield Piece(piece, "stop" if number == len(pieces) else "")
 
 
 def _next(word: str, manner: Manner, chance: random.Random) -> str:

@@ -29,9 +29,9 @@ class Entry:
 
 
 LIBRARY = {
-    "llama3.2:latest": Entry("llama", "3.2B"),
+    "llama3.2:latest": Entry("llama", "3.2B", ("completion", "tools")),
     "gemma3:latest": Entry("gemma3", "4.3B", ("completion", "vision")),
-    "qwen3:latest": Entry("qwen3", "8.2B", ("completion", "thinking")),
+    "qwen3:latest": Entry("qwen3", "8.2B", ("completion", "tools", "thinking")),
     "smollm2:135m": Entry("llama", "135M"),
     "nomic-embed-text:latest": Entry("nomic-bert", "137M", ("embedding",)),
 }

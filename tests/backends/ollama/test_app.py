@@ -51,7 +51,7 @@ async def test_models_are_listed_shown_and_removed(client):
         "Q4_K_M",
     )
     shown = await client.show("llama3.2")
-    assert shown.capabilities == ["completion"]
+    assert shown.capabilities == ["completion", "tools"]
     assert shown.modelinfo["llama.context_length"] > 0
     assert (await client.delete("llama3.2")).status == "success"
     assert (await client.list()).models == []
@@ -171,3 +171,18 @@ async def test_the_work_ends_when_the_client_goes(backend):
     [written] = await noted(backend, "written")
     assert written["tokens"] <= 20
     assert not written["reason"]
+
+
+async def test_tools_formats_and_pictures_as_ollamas_own_client_takes_them(client, media):
+    def tides(where: str) -> str:
+        """Tell the tides."""
+        return where
+
+    answer = await client.chat("llama3.2", [{"role": "user", "content": "tides?"}], tools=[tides])
+    [call] = answer.message.tool_calls
+    assert (call.function.name, call.function.arguments) == ("tides", {"words": ["tides?"]})
+    told = await client.chat("llama3.2", ASKED, format={"properties": {"b": {"type": "integer"}, "a": {}}})
+    assert told.message.content == '{"b": 7, "a": "a boat"}'
+    asked = [{"role": "user", "content": "What is it?", "images": [media.picture_png()]}]
+    with pytest.raises(ollama.ResponseError, match="missing data required for image input"):
+        await client.chat("llama3.2", asked)

@@ -44,6 +44,10 @@ def tokens(events):
     return [token for event in events if event.HasField("text_delta") for token in event.text_delta.tokens]
 
 
+def thoughts(events):
+    return "".join(token for event in events for token in event.reasoning_delta.tokens)
+
+
 def usage(events):
     [found] = [event.usage for event in events if event.HasField("usage")]
     return found

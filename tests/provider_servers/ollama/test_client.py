@@ -47,7 +47,7 @@ async def test_what_the_backend_has(client):
         "3.2B",
         "Q4_K_M",
     )
-    assert held.capabilities == ("completion",)
+    assert held.capabilities == ("completion", "tools")
     assert await client.loaded() == []
     assert (await client.show("llama3.2"))["details"]["format"] == "gguf"
     await client.delete("llama3.2")

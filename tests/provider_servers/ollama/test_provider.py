@@ -15,7 +15,7 @@ from provider_servers.runtime import ServiceState
 from provider_servers.runtime.testing import CHECKS, Sample, chunks_of, serving
 from services.ollama import OllamaSettings
 from tests.backends.ollama.running import noted, set_manners
-from tests.provider_servers.ollama.conftest import news, tokens, usage
+from tests.provider_servers.ollama.conftest import news, thoughts, tokens, usage
 from tests.support.backends import serving_backend
 from tests.support.mesh import free_port
 
@@ -164,7 +164,10 @@ async def test_what_a_model_thinks_is_not_said(backend, served):
     await served.run(Sample(PROMPT, {"max_tokens": 1}, "qwen3"))
     events = await served.run(Sample(PROMPT, {"seed": 1}, "qwen3"))
     assert "Hm." not in said(events)
-    assert [one.message for one in news(events, "running")][:1] == ["the model is thinking"]
+    assert thoughts(events) == "Hm. Boats."
+    request = served.header(Sample(PROMPT, {"seed": 1}, "qwen3"))
+    request.header.text_to_text.reasoning_effort = "none"
+    assert not thoughts(await served.transform(request, chunks_of(Sample(PROMPT))))
 
 
 async def test_a_model_that_loads_gives_signs_of_life(backend, served):

@@ -1,0 +1,156 @@
+"""A conversation on a terminal, or one answer for a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from automarket.chat.messages import Message, MessageRole, TextPart
+from automarket.cli.chat_inputs import Given, read_given
+from automarket.cli.chat_view import AnswerView
+from automarket.cli.plain import to_plain
+from automarket.cli.progress import LiveProgress
+from automarket.errors import AutoMarketError, InputEmpty, InvalidRequestError
+
+if TYPE_CHECKING:
+    from automarket.assets import Text
+    from automarket.chat.messages import MediaPart
+    from automarket.cli.terminal import Terminal
+    from automarket.sync import Mesh, TextToTextModel
+
+_HELP = "Ctrl-C stops an answer, Ctrl-D ends; /new begins anew, /file NAME adds a file, a \\ at a line's end goes on"
+
+
+class Session:
+    """Keeps what was said.
+
+    Args:
+        screen: where it is shown.
+        mesh: where files that were stored are.
+        model: who answers.
+        options: how; the same for every answer.
+        quiet: only answers are shown.
+    """
+
+    def __init__(
+        self, screen: Terminal, mesh: Mesh, model: TextToTextModel, options: dict[str, Any], *, quiet: bool
+    ) -> None:
+        self._screen = screen
+        self._mesh = mesh
+        self._model = model
+        self._options = options
+        self._quiet = quiet
+        self._messages: list[Message] = []
+        self._waiting: list[TextPart | MediaPart] = []
+
+    def answer_once(self, given: Given, piped: bytes) -> None:
+        """Answer what the command line and a pipe ask.
+
+        Raises:
+            AutoMarketError: nothing is asked, or it is not answered.
+        """
+        try:
+            text = piped.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            message = f"standard input is not UTF-8 at byte {error.start:,}"
+            raise InvalidRequestError(message, hint="name files as arguments") from None
+        parts = (*given.parts, TextPart(text)) if text.strip() else given.parts
+        if not any(isinstance(part, TextPart) for part in parts):
+            raise InputEmpty("nothing was asked", hint='automarket chat "how are you?"')
+        self._messages.append(Message(MessageRole.USER, parts))
+        answer, view = self._answer()
+        if self._screen.as_json:
+            self._screen.json(view.facts(answer))
+        elif not self._quiet:
+            view.sum_up(answer)
+
+    def converse(self, given: Given) -> None:
+        """Ask for lines and answer them until there are no more."""
+        with contextlib.suppress(ImportError):
+            importlib.import_module("readline")  # gives `input` its editing and its history
+        if not self._quiet:
+            self._screen.note(f"{self._model.id} of {self._model.provider_id}. {_HELP}")
+        self._waiting = list(given.parts)
+        if given.asks:
+            self._ask()
+        while True:
+            try:
+                line = self._line()
+            except EOFError:
+                self._screen.note("")
+                return
+            except KeyboardInterrupt:
+                self._screen.note("\nCtrl-D ends the conversation")
+                continue
+            self._take(line)
+
+    def _line(self) -> str:
+        shown = self._screen.out.is_terminal and not self._screen.as_json
+        line = input("> " if shown else "")
+        while line.endswith("\\"):
+            line = line[:-1] + "\n" + input(". " if shown else "")
+        return line
+
+    def _take(self, line: str) -> None:
+        """Do what a line says."""
+        command, _, rest = line.strip().partition(" ")
+        if command == "/new":
+            self._messages.clear()
+            self._waiting.clear()
+            self._screen.note("a new conversation")
+        elif command == "/file" and rest:
+            self._add(rest.strip())
+        elif line.strip():
+            self._waiting.append(TextPart(line))
+            self._ask()
+
+    def _add(self, name: str) -> None:
+        try:
+            given = read_given([name], self._mesh)
+        except AutoMarketError as error:
+            return self._screen.error(error)
+        if given.asks:
+            return self._screen.note(f"there is no file {name}", style="yellow")
+        self._waiting.extend(given.parts)
+        return self._screen.note(f"{name} goes with what is asked next")
+
+    def _ask(self) -> None:
+        """Answer what waits; what fails, or is stopped before its first word, counts as not asked."""
+        self._messages.append(Message(MessageRole.USER, tuple(self._waiting)))
+        self._waiting.clear()
+        try:
+            answer, view = self._answer(may_stop=True)
+        except AutoMarketError as error:
+            self._messages.pop()
+            return self._screen.error(error)
+        if answer.metadata.partial:
+            self._screen.note("stopped", style="yellow")
+            if not answer.content:
+                self._messages.pop()
+                return None
+        self._messages.append(Message.assistant(answer.content))
+        if self._screen.as_json:
+            self._screen.line(json.dumps(to_plain(view.facts(answer)), ensure_ascii=False))
+        elif not self._quiet:
+            view.sum_up(answer)
+        return None
+
+    def _answer(self, *, may_stop: bool = False) -> tuple[Text, AnswerView]:
+        """Ask the model and show what it says; give its answer, or the beginning of one that was stopped."""
+        stream = self._model.transform_stream(list(self._messages), dict(self._options))
+        progress = LiveProgress(self._screen.live, quiet=self._quiet or self._screen.as_json)
+        view = AnswerView(self._screen, progress, quiet=self._quiet)
+        try:
+            try:
+                with progress, stream:
+                    for event in stream.events:
+                        view.show(event)
+            finally:
+                view.end_line()
+        except KeyboardInterrupt:
+            if not may_stop:
+                raise
+            return stream.text_so_far, view
+        return stream.final(), view

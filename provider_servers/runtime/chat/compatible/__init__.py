@@ -1,0 +1,1 @@
+"""Chat completions as OpenAI's API has them: one adapter, of which each vendor that speaks it is a description."""

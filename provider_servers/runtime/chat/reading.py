@@ -1,0 +1,69 @@
+"""The events of a streamed answer, as they arrive: all that one read completes are given together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from automarket.errors import BackendFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import httpx
+
+T = TypeVar("T")
+
+
+class Reader(Protocol[T]):
+    """Takes bytes as they come and gives what is whole."""
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes; give what ends in them."""
+        ...
+
+    def finish(self) -> list[T]:
+        """Say that there is no more; give what is left."""
+        ...
+
+
+async def read_batches(
+    response: httpx.Response, reader: Reader[T], *, who: str, first_seconds: float, idle_seconds: float
+) -> AsyncGenerator[list[T]]:
+    """Give what a streamed answer holds: one list for each read that completes anything.
+
+    Nothing is read ahead: who does not take the lists holds back the one who sends. Closing this does not close the
+    answer, which is its owner's.
+
+    Args:
+        response: the answer, not read yet.
+        reader: takes it apart.
+        who: the sender, for errors.
+        first_seconds: how long the first bytes may take.
+        idle_seconds: how long the stream may be silent after that; what only keeps the connection alive counts.
+
+    Raises:
+        BackendFailed: the stream is silent for too long, or what it holds is too long.
+        httpx.TransportError: the connection broke.
+    """
+    patience = first_seconds
+    raw: Any = response.aiter_raw()
+    async with aclosing(raw) as pieces:
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    piece: bytes | None = await anext(pieces, None)
+            except TimeoutError:
+                raise stalled(who, patience) from None
+            patience = idle_seconds
+            if found := reader.finish() if piece is None else reader.feed(piece):
+                yield found
+            if piece is None:
+                return
+
+
+def stalled(who: str, seconds: float) -> BackendFailed:
+    """Give the error for a stream that says nothing any more."""
+    hint = "try again, or allow more time by the provider's setting idle_timeout"
+    return BackendFailed(f"{who} sent nothing for {seconds:g} s", hint=hint, metadata={"phase": "running"})

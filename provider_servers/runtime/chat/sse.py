@@ -1,0 +1,73 @@
+"""Server-sent events, cut at any byte (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, LineCutter, too_long
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseEvent(NamedTuple):
+    """One event.
+
+    Attributes:
+        data: its lines joined by LF.
+        name: empty where it has none.
+        whole: the blank line that ends it has come; otherwise its data may have been cut.
+    """
+
+    data: bytes
+    name: bytes = b""
+    whole: bool = True
+
+
+class SseReader:
+    """Takes bytes as they come and gives the events that are whole. Comments, ids and events without data are skipped.
+
+    Args:
+        max_bytes: of a line, and of an event's data.
+    """
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        self._cutter = LineCutter(max_bytes)
+        self._max_bytes = max_bytes
+        self._begun = False
+        self._name = b""
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Take bytes; give the events that end in them.
+
+        Raises:
+            BackendFailed: a line or an event is too long.
+        """
+        return self._events(self._cutter.feed(data))
+
+    def finish(self) -> list[SseEvent]:
+        """Say that there is no more; give an event whose blank line is missing, as some servers leave it out."""
+        return [event._replace(whole=False) for event in self._events([self._cutter.finish(), b""])]
+
+    def _events(self, lines: list[bytes]) -> list[SseEvent]:
+        if not self._begun and lines:
+            self._begun = True
+            lines[0] = lines[0].removeprefix(_BOM)
+        events: list[SseEvent] = []
+        waiting, name = self._data, self._name
+        for line in lines:
+            if line.startswith(b"data:"):
+                waiting.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                if len(waiting) > 1 and sum(map(len, waiting)) > self._max_bytes:
+                    raise too_long(self._max_bytes)
+            elif not line:
+                if waiting:
+                    events.append(SseEvent(waiting[0] if len(waiting) == 1 else b"\n".join(waiting), name))
+                    waiting.clear()
+                name = b""
+            elif line.startswith(b"event:"):
+                name = line[6:].removeprefix(b" ")
+            elif line == b"data":
+                waiting.append(b"")
+        self._name = name
+        return events

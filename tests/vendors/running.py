@@ -1,0 +1,62 @@
+"""Stand-ins that run in a thread of their own, for tests whose providers are made outside of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+from tests.vendors.anthropic import Anthropic
+from tests.vendors.http import FakeServer
+from tests.vendors.openai import OpenAI
+from tests.vendors.openrouter import OpenRouter
+from tests.vendors.said import KEY
+from tests.vendors.together import Together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+STAND_INS = {
+    "openai": (OpenAI, "/v1"),
+    "openai-compatible": (OpenAI, "/v1"),
+    "openrouter": (OpenRouter, "/api/v1"),
+    "together": (Together, "/v1"),
+    "anthropic": (Anthropic, ""),
+}
+
+
+class Running:
+    """A stand-in in a thread, until it is closed."""
+
+    def __init__(self, vendor: str) -> None:
+        make, path = STAND_INS[vendor]
+        self._server = FakeServer(make().handle)
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+        self.url = self._server.url + path
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _run(self) -> None:
+        async with self._server.serving():
+            self._ready.set()
+            await self._stop.wait()
+
+
+def environment(vendor: str, url: str) -> Mapping[str, str]:
+    """Give the variables by which a provider finds a stand-in; "ok" is one of its models."""
+    prefix = f"AUTOMARKET_{vendor.upper().replace('-', '_')}"
+    return {f"{prefix}_API_KEY": KEY, f"{prefix}_BASE_URL": url, f"{prefix}_MODELS": "ok"}
+
+
+def start(vendor: str, close: Callable[[Callable[[], None]], object]) -> Iterator[tuple[str, str]]:
+    """Start a stand-in whose end `close` is given; give the variables that lead to it."""
+    running = Running(vendor)
+    close(running.close)
+    yield from environment(vendor, running.url).items()
