@@ -38,6 +38,7 @@ class RoutingFeed:
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
         self._copy = TableCopy()
+        self._known = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self.connected = False
 
@@ -45,6 +46,12 @@ class RoutingFeed:
     def table(self) -> Table:
         """The newest table; empty before the first one came."""
         return self._copy.table
+
+    async def until_known(self, seconds: float) -> None:
+        """Wait for the first table, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._known.wait()
 
     def send(self, line: bytes) -> None:
         """Tell control something, when it is there and listens; otherwise it is lost."""
@@ -81,6 +88,7 @@ class RoutingFeed:
             while line := await reader.readline():
                 self._copy.apply(line)
                 self.connected = True
+                self._known.set()
                 if self._changed is not None:
                     self._changed(self.table)
         finally:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("automarket.gateway")
 
 CONNECT_SECONDS: Final = 1.0
+FIRST_TABLE_SECONDS: Final = 3.0
 SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 256 * 1024
@@ -366,6 +367,8 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until an event is set, then let the calls under way finish."""
         async with self.feed:
+            if self.settings.reuse_port:  # others have the port: calls come here only once there is a way for them
+                await self.feed.until_known(FIRST_TABLE_SECONDS)
             server = await listen(self.settings, self.accept)
             sweeping = asyncio.create_task(self._sweep())
             try:

@@ -15,7 +15,20 @@ from automarket.rpc.streams import BidiCall
 from automarket.v1 import discovery_service_pb2
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
-from tests.support.gateway import chunk, facts, header, resolved, transform, until, until_served, until_true
+from gateway.relay.settings import RelaySettings
+from gateway.relay.worker import serve
+from tests.support.gateway import (
+    Here,
+    chunk,
+    facts,
+    header,
+    resolved,
+    transform,
+    until,
+    until_listening,
+    until_served,
+    until_true,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -260,3 +273,18 @@ async def test_a_caller_that_does_not_read_holds_the_provider_back_and_not_memor
             await anext(bidi.responses())
             await asyncio.sleep(2)
             assert processes.peak_mebibytes("gateway") - before < 40
+
+
+async def test_a_worker_beside_others_takes_calls_only_once_it_knows_a_way_for_them(short_dir):
+    here, stop = Here(short_dir, tcp=True), asyncio.Event()
+    settings = RelaySettings(listen=here.public, routes=here.routes, reuse_port=True, drain_seconds=0.1)
+    worker = asyncio.create_task(serve(settings, stop))
+    with pytest.raises(AssertionError, match="nobody listens"):
+        await until_listening(here.public, timeout=0.5)
+    async with here.running_control():
+        await until_listening(here.public)
+        async with open_channel(here.public) as channel:
+            with pytest.raises(ModelUnknown):
+                await transform(channel, header(model="none"))
+    stop.set()
+    await worker

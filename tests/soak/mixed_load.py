@@ -85,11 +85,14 @@ async def large_echo(channel) -> None:
 
 
 async def store_and_fetch(mesh, folder) -> None:
-    """Put 64 MiB into the store, get them back and delete them."""
+    """Put 64 MiB into the store, get them back and delete them.
+
+    An upload whose connection is lost goes on where it was: that costs what was on its way, and not the whole.
+    """
     source, back = folder / "source", folder / "back"
     source.write_bytes(b"".join(numbered_blocks()))
     stored = await mesh.assets.put(source)
-    if stored.bytes_sent != LARGE * MIB:
+    if not LARGE * MIB <= stored.bytes_sent < LARGE * MIB * 5 // 4:
         raise AssertionError(f"{stored.bytes_sent} bytes were sent")
     await mesh.assets.get(stored.digest, back)  # it checks the digest
     await mesh.assets.delete(stored.digest)
