@@ -407,3 +407,21 @@ async def test_a_conversation_in_chunks_that_ends_early_is_told(chatter):
 
     with pytest.raises(Exception, match="before input 0 was complete"):
         await call(chatter.channel, request, half())
+
+
+async def test_pictures_and_sound_are_left_as_they_are_or_cast_to_the_first_type(chatter, media):
+    gif = media.ffmpeg("dot.gif", "-f", "lavfi", "-i", "color=red:s=64x48", "-frames:v", "1")
+    mp3 = media.ffmpeg("beep.mp3", "-f", "lavfi", "-i", "sine=d=0.3", "-b:a", "32k")
+    flac = media.ffmpeg("beep.flac", "-f", "lavfi", "-i", "sine=d=0.1:r=8000")
+    parts = [
+        MessagePart(image=MediaPart(inline=gif.read_bytes())),
+        MessagePart(audio=MediaPart(inline=mp3.read_bytes())),
+        MessagePart(audio=MediaPart(inline=flac.read_bytes())),
+    ]
+    events = await call(chatter.channel, asking(message(MESSAGE_ROLE_USER, "what are these?", *parts)))
+    [asked] = chatter.provider.asked
+    assert [media_type for _, media_type, _ in asked.media] == ["image/png", "audio/mpeg", "audio/wav"]
+    assert asked.media[0][2].startswith(b"\x89PNG")
+    assert asked.media[1][2] == mp3.read_bytes()
+    assert asked.media[2][2].startswith(b"RIFF")
+    assert said(events) == "what are these?"
