@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.vendor import Vendor
 
 ANSWER_SECONDS = 20.0
+PATIENCE_HINT = "try again, or allow more time by the provider's settings timeout and idle_timeout"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_REFUSAL_BYTES = 256 * 1024
 _NO_ANSWER = "Server disconnected without sending a response."
@@ -112,7 +113,7 @@ class Upstream:
                 async with asyncio.timeout(self.first_seconds):
                     return await self.http.send(request, stream=True)
             except TimeoutError:
-                raise stalled(self.vendor.name, self.first_seconds) from None
+                raise stalled(self.vendor.name, self.first_seconds, PATIENCE_HINT) from None
             except httpx.RemoteProtocolError as error:
                 # A connection that was kept for later and closed meanwhile: the vendor has not seen the request.
                 if last or str(error) != _NO_ANSWER:
