@@ -16,6 +16,7 @@ from automarket.errors import AutoMarketError, BackendFailed, ProviderBusy
 from provider_servers.ollama.faults import line_error, pull_error, status_error
 from provider_servers.ollama.lines import read_lines
 from provider_servers.ollama.pulling import PullProgress, PullState
+from provider_servers.runtime.chat.transport import merging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -216,8 +217,8 @@ class OllamaClient:
 
 def new_http() -> httpx.AsyncClient:
     """Make what makes requests: no proxy, which is for the world outside, and no connection kept for later."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.AsyncClient(trust_env=False, limits=limits)
+    carrier = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
+    return httpx.AsyncClient(transport=merging(carrier), headers={"accept-encoding": "identity"}, trust_env=False)
 
 
 async def is_ready(url: str, http: httpx.AsyncClient) -> bool:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from automarket.errors import BackendFailed
+from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, NdjsonReader
+from provider_servers.runtime.chat.reading import read_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import httpx
 
-MAX_LINE_BYTES = 8 * 1024 * 1024
-
 
 class LineReader:
     """Takes bytes as they come and gives the objects that are whole."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._lines = NdjsonReader(MAX_LINE_BYTES)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes; give the objects of the lines that end in them.
@@ -28,15 +29,7 @@ class LineReader:
         Raises:
             BackendFailed: a line is no JSON object, or is too long.
         """
-        end = data.rfind(b"\n")
-        if end < 0:
-            self._rest += data
-            if len(self._rest) > MAX_LINE_BYTES:
-                raise _garbage(f"a line of over {MAX_LINE_BYTES:,} bytes")
-            return []
-        whole = bytes(self._rest) + data[:end]
-        self._rest = bytearray(data[end + 1 :])
-        return [_object(line) for line in whole.split(b"\n") if line.strip()]
+        return [_object(line) for line in self._lines.feed(data)]
 
     def finish(self) -> list[dict[str, Any]]:
         """Say that there is no more; give the object of a last line that has no end.
@@ -44,8 +37,7 @@ class LineReader:
         Raises:
             BackendFailed: it is no JSON object: the stream was cut.
         """
-        rest = bytes(self._rest).strip()
-        return [_object(rest)] if rest else []
+        return [_object(line) for line in self._lines.finish()]
 
 
 async def read_lines(
@@ -62,31 +54,20 @@ async def read_lines(
         BackendFailed: the stream is silent for too long, or holds what is no JSON object.
         httpx.TransportError: the connection broke.
     """
-    reader, patience = LineReader(), first_seconds
-    pieces = response.aiter_bytes()
-    while True:
-        try:
-            async with asyncio.timeout(patience):
-                piece = await anext(pieces, None)
-        except TimeoutError:
-            message = f"the backend sent nothing for {patience:.0f} s"
-            raise BackendFailed(message, metadata={"phase": "running"}) from None
-        patience = idle_seconds
-        if objects := reader.finish() if piece is None else reader.feed(piece):
-            yield objects
-        if piece is None:
-            return
+    batches = read_batches(
+        response, LineReader(), who="the backend", first_seconds=first_seconds, idle_seconds=idle_seconds
+    )
+    async with aclosing(batches):
+        async for batch in batches:
+            yield batch
 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except ValueError:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         value = None
     if not isinstance(value, dict):
-        raise _garbage(repr(line[:80].decode(errors="replace")))
+        message = f"the backend sent what is no JSON line: {line[:80].decode(errors='replace')!r}"
+        raise BackendFailed(message, metadata={"phase": "running"})
     return cast("dict[str, Any]", value)
-
-
-def _garbage(what: str) -> BackendFailed:
-    return BackendFailed(f"the backend sent what is no JSON line: {what}", metadata={"phase": "running"})

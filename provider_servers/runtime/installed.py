@@ -1,8 +1,12 @@
-"""Which providers are installed: entry points of the group "automarket.providers", ours and third parties' alike."""
+"""Which providers are installed: entry points of the group "automarket.providers", ours and third parties' alike.
+
+Servers of language models that the user names in AUTOMARKET_CHAT_SERVERS are providers, too, without any code.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -10,6 +14,7 @@ from automarket.errors import EngineMissing, ProviderUnknown
 from provider_servers.runtime.describe import Availability, Provider
 
 GROUP = "automarket.providers"
+SERVERS_VARIABLE = "AUTOMARKET_CHAT_SERVERS"
 
 
 def load(name: str) -> type[Provider]:
@@ -31,14 +36,29 @@ def _load(name: str) -> type[Provider]:
         return getattr(importlib.import_module(module), attribute)
     found = entry_points(group=GROUP, name=name)
     if not found:
-        installed = ", ".join(sorted(entry.name for entry in entry_points(group=GROUP)))
+        if server := _servers().get(name):
+            return server
+        installed = ", ".join(_names())
         raise ProviderUnknown(f"no provider {name!r} is installed", hint=f"installed are {installed}")
     return next(iter(found)).load()
 
 
 def describe_all() -> list[dict[str, Any]]:
     """Describe every installed provider and whether it can run here; one whose code does not load is shown as such."""
-    return [_describe(entry.name) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
+    return [_describe(name) for name in _names()]
+
+
+def _names() -> list[str]:
+    return sorted({entry.name for entry in entry_points(group=GROUP)} | _servers().keys())
+
+
+def _servers() -> dict[str, type[Provider]]:
+    """Give the servers that the user names; looking for them costs nothing where there are none."""
+    if not os.environ.get(SERVERS_VARIABLE):
+        return {}
+    from provider_servers.runtime.chat.compatible.server import configured
+
+    return dict(configured())
 
 
 def _describe(name: str) -> dict[str, Any]:

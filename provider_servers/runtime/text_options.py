@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from jsonschema import Draft202012Validator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.call import Call
 
 MAX_SCHEMA_CHARACTERS = 256 * 1024
+MOST_REMEMBERED = 8 * 1024  # characters of a schema whose check is remembered: it takes milliseconds, and tools recur
 EFFORTS = ("none", "minimal", "low", "medium", "high")
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _SCHEMA = {"type": "string", "maxLength": MAX_SCHEMA_CHARACTERS}
@@ -179,9 +181,16 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 def _schema_fault(text: Any, *, of_object: bool) -> str:
     """Say what is wrong with a JSON Schema; empty when nothing is."""
+    if not isinstance(text, str):
+        return "not JSON"
+    check = _remembered_fault if len(text) <= MOST_REMEMBERED else _found_fault
+    return check(text, of_object=of_object)
+
+
+def _found_fault(text: str, *, of_object: bool) -> str:
     try:
         schema = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return "not JSON"
     if not isinstance(schema, dict):
         return "not a JSON Schema: it has to be an object"
@@ -191,3 +200,6 @@ def _schema_fault(text: Any, *, of_object: bool) -> str:
         return f"not a JSON Schema: {getattr(error, 'message', 'it is too deep')}"[:200]
     kind = cast("dict[str, Any]", schema).get("type", "object")
     return 'the type of a tool\'s arguments has to be "object"' if of_object and kind != "object" else ""
+
+
+_remembered_fault = lru_cache(maxsize=512)(_found_fault)

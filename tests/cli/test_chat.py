@@ -9,6 +9,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -22,6 +23,14 @@ from tests.support.chatter import Chatter
 
 pytestmark = pytest.mark.slow
 PROMPT = "> "
+# Ctrl-C reaches the program whose terminal it is. It takes it by itself: no code may run in a fork of this process, where
+# gRPC has threads.
+ON_ITS_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from automarket.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +116,14 @@ class Screen:
 async def on_a_terminal(gateway, folder, *arguments):
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *AUTOMARKET,
+        *(sys.executable, "-P", "-c", ON_ITS_TERMINAL),
         *arguments,
         cwd=folder,
         env=environment(gateway),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        preexec_fn=lambda: _own_terminal(theirs),
+        start_new_session=True,
     )
     os.close(theirs)
     screen = Screen(process, ours)
@@ -126,14 +135,6 @@ async def on_a_terminal(gateway, folder, *arguments):
             await process.wait()
         asyncio.get_running_loop().remove_reader(ours)
         os.close(ours)
-
-
-def _own_terminal(descriptor):
-    import fcntl
-    import termios
-
-    os.setsid()
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 async def test_a_pipe_is_answered_once(chatter, run):

@@ -463,3 +463,33 @@ async def test_where_nobody_answers_every_row_says_so():
     async with automarket.connect("127.0.0.1:1") as mesh:
         rows = await mesh.compare("hi", ["a", "b"])
         assert [type(row.error) for row in rows] == [MeshUnreachable] * 2
+
+
+async def test_cancelling_again_and_again_ends_every_call_at_once(chatter, model):
+    chatter.script = [ReasoningDelta(("Hm",)), TextDelta(("a",)), 60.0]
+    loop = asyncio.get_running_loop()
+    for number in range(25):
+        async with model.transform_stream("hi") as stream:
+            async for piece in stream:
+                assert piece.content == "a"
+                break
+            begin = loop.time()
+        await asyncio.wait_for(chatter.asked[number].ended.wait(), 0.5)
+        assert loop.time() - begin < 0.5
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_for_a_piece_ends_the_call(chatter, model):
+    chatter.script = [TextDelta(("a",)), 60.0]
+
+    async def read():
+        async with model.transform_stream("hi") as stream:
+            async for _ in stream:
+                pass
+
+    reading = asyncio.create_task(read())
+    while not chatter.asked:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await asyncio.wait_for(chatter.asked[0].ended.wait(), 0.5)

@@ -84,6 +84,7 @@ class FakeServer:
         self.open = 0
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeServer]:
@@ -97,6 +98,11 @@ class FakeServer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def close_connections(self) -> None:
+        """Close all connections, as a server does with those that were idle for long."""
+        for writer in self._writers:
+            writer.close()
+
     @property
     def posts(self) -> list[Request]:
         return [one for one in self.requests if one.method == "POST"]
@@ -108,6 +114,7 @@ class FakeServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         self.open += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -117,6 +124,7 @@ class FakeServer:
             pass  # the end of the test
         finally:
             self._tasks.discard(task)
+            self._writers.discard(writer)
             self.open -= 1
             writer.close()
 

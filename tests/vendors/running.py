@@ -30,13 +30,13 @@ class Running:
 
     def __init__(self, vendor: str) -> None:
         make, path = STAND_INS[vendor]
-        self._server = FakeServer(make().handle)
+        self.server = FakeServer(make().handle)
         self._loop = asyncio.new_event_loop()
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
         self._thread.start()
         assert self._ready.wait(10)
-        self.url = self._server.url + path
+        self.url = self.server.url + path
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -44,7 +44,7 @@ class Running:
         self._loop.close()
 
     async def _run(self) -> None:
-        async with self._server.serving():
+        async with self.server.serving():
             self._ready.set()
             await self._stop.wait()
 

@@ -13,6 +13,7 @@ from provider_servers.runtime.chat.answer import closing_events
 from provider_servers.runtime.chat.errors import broken
 from provider_servers.runtime.chat.reading import read_batches
 from provider_servers.runtime.chat.sse import SseReader
+from provider_servers.runtime.chat.upstream import PATIENCE_HINT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -62,7 +63,12 @@ async def read_answer(response: httpx.Response, reader: AnswerReader, upstream: 
         return
     ending, idle = reader.ending, upstream.idle_seconds
     raw = read_batches(
-        response, SseReader(), who=upstream.vendor.name, first_seconds=upstream.first_seconds, idle_seconds=idle
+        response,
+        SseReader(),
+        who=upstream.vendor.name,
+        first_seconds=upstream.first_seconds,
+        idle_seconds=idle,
+        hint=PATIENCE_HINT,
     )
     async with aclosing(raw) as batches:
         async for batch in batches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from automarket.errors import AutoMarketError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 REMEMBERED_SECONDS = 60.0
+WATCH_SECONDS = 600.0
 
 
 class Health:
@@ -20,7 +22,7 @@ class Health:
 
     Args:
         ask: makes the request; it raises when the vendor is not there or does not take the key.
-        seconds: for how long an answer is remembered.
+        seconds: for how long an answer is remembered; a vendor that failed is asked again when it has passed.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[object]], seconds: float = REMEMBERED_SECONDS) -> None:
@@ -58,9 +60,14 @@ class Health:
         self._asked_at = None
 
     async def watch(self) -> AsyncIterator[ServiceStatus]:
-        """Give how the vendor is, once asked, and whenever that is found to have changed."""
-        yield await self.status()
+        """Give how the vendor is, once asked, and whenever that has changed; it is asked again now and then."""
+        given = await self.status()
+        yield given
         while True:
             self._changed.clear()
-            await self._changed.wait()
-            yield self._status
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS if given.healthy else self._seconds):
+                    await self._changed.wait()
+            if (found := await self.status()) != given:
+                given = found
+                yield given

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("automarket.provider")
 
+_KEY_REFUSED = "401"
 REFRESH_SECONDS, REFRESH_AGAIN_SECONDS = 3600.0, 60.0
 
 
@@ -157,7 +158,8 @@ class VendorProvider(Provider):
                 async for event in events:
                     yield event
             except ProviderNotConfigured as error:
-                self._health.note(error)
+                if error.metadata.get("upstream_code") == _KEY_REFUSED:
+                    self._health.note(error)
                 raise
 
     def upstream(self) -> Upstream:

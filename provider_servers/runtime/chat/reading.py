@@ -29,7 +29,13 @@ class Reader(Protocol[T]):
 
 
 async def read_batches(
-    response: httpx.Response, reader: Reader[T], *, who: str, first_seconds: float, idle_seconds: float
+    response: httpx.Response,
+    reader: Reader[T],
+    *,
+    who: str,
+    first_seconds: float,
+    idle_seconds: float,
+    hint: str | None = None,
 ) -> AsyncGenerator[list[T]]:
     """Give what a streamed answer holds: one list for each read that completes anything.
 
@@ -42,6 +48,7 @@ async def read_batches(
         who: the sender, for errors.
         first_seconds: how long the first bytes may take.
         idle_seconds: how long the stream may be silent after that; what only keeps the connection alive counts.
+        hint: what helps when it is silent for too long.
 
     Raises:
         BackendFailed: the stream is silent for too long, or what it holds is too long.
@@ -55,7 +62,7 @@ async def read_batches(
                 async with asyncio.timeout(patience):
                     piece: bytes | None = await anext(pieces, None)
             except TimeoutError:
-                raise stalled(who, patience) from None
+                raise stalled(who, patience, hint) from None
             patience = idle_seconds
             if found := reader.finish() if piece is None else reader.feed(piece):
                 yield found
@@ -63,7 +70,6 @@ async def read_batches(
                 return
 
 
-def stalled(who: str, seconds: float) -> BackendFailed:
+def stalled(who: str, seconds: float, hint: str | None = None) -> BackendFailed:
     """Give the error for a stream that says nothing any more."""
-    hint = "try again, or allow more time by the provider's setting idle_timeout"
     return BackendFailed(f"{who} sent nothing for {seconds:g} s", hint=hint, metadata={"phase": "running"})

@@ -70,6 +70,13 @@ class _MergingBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
+def merging(carrier: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
+    """Have the chunks of answers put together that come in one read; without it each token is an event of its own."""
+    # httpx has no public way to say how its pool connects.
+    carrier._pool._network_backend = _MergingBackend()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return carrier
+
+
 def proxy_for(url: str) -> str | None:
     """Give the proxy that the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY.
 
@@ -100,9 +107,7 @@ def new_http(url: str) -> httpx.AsyncClient:
     limits = httpx.Limits(
         max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS, keepalive_expiry=KEEP_SECONDS
     )
-    carrier = httpx.AsyncHTTPTransport(limits=limits, proxy=proxy_for(url), retries=1)
-    # httpx has no public way to say how its pool connects; without it each token would be an event of its own.
-    carrier._pool._network_backend = _MergingBackend()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    carrier = merging(httpx.AsyncHTTPTransport(limits=limits, proxy=proxy_for(url), retries=1))
     timeout = httpx.Timeout(None, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
     # What is compressed arrives later than its tokens.
     headers = {"accept-encoding": "identity", "user-agent": "automarket"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.vendor import Vendor
 
 ANSWER_SECONDS = 20.0
+PATIENCE_HINT = "try again, or allow more time by the provider's settings timeout and idle_timeout"
+AT_ONCE_SECONDS = 0.5
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_REFUSAL_BYTES = 256 * 1024
 _NO_ANSWER = "Server disconnected without sending a response."
@@ -106,16 +109,17 @@ class Upstream:
     ) -> httpx.Response:
         headers = dict(self.headers) | ({"content-type": "application/json"} if body is not None else {})
         url = self.base_url + path
+        begin = time.monotonic()
         for last in (False, True):
             request = self.http.build_request(method, url, params=params, content=body, headers=headers)
             try:
                 async with asyncio.timeout(self.first_seconds):
                     return await self.http.send(request, stream=True)
             except TimeoutError:
-                raise stalled(self.vendor.name, self.first_seconds) from None
+                raise stalled(self.vendor.name, self.first_seconds, PATIENCE_HINT) from None
             except httpx.RemoteProtocolError as error:
                 # A connection that was kept for later and closed meanwhile: the vendor has not seen the request.
-                if last or str(error) != _NO_ANSWER:
+                if last or str(error) != _NO_ANSWER or time.monotonic() - begin > AT_ONCE_SECONDS:
                     raise
         raise AssertionError  # the second attempt returns or raises
 

@@ -15,8 +15,7 @@ from provider_servers.anthropic import AnthropicProvider
 from provider_servers.anthropic.provider import AnthropicSettings
 from provider_servers.openai import OpenAIProvider
 from provider_servers.openai.provider import OpenAISettings
-from provider_servers.openai_compatible import OpenAICompatibleProvider
-from provider_servers.openai_compatible.provider import OpenAICompatibleSettings
+from provider_servers.openai_compatible import OpenAICompatibleProvider, OpenAICompatibleSettings
 from provider_servers.openrouter import OpenRouterProvider
 from provider_servers.openrouter.provider import OpenRouterSettings
 from provider_servers.runtime.testing import Served, serving

@@ -6,14 +6,17 @@ import asyncio
 
 import pytest
 
-from automarket.errors import OptionInvalid
+from automarket.errors import OptionInvalid, ProviderUnknown
 from provider_servers.runtime import Kind, Pricing
 from provider_servers.runtime.chat.listing import token_price, usable
 from provider_servers.runtime.conversation_faults import media_slot
-from tests.provider_servers.chat.asking import VENDORS, talking_to
+from provider_servers.runtime.installed import describe_all, load
+from provider_servers.runtime.testing import serving
+from tests.provider_servers.chat.asking import VENDORS, Vendor, talking_to
 from tests.provider_servers.chat.test_closing import until
-from tests.vendors.http import answer, page
-from tests.vendors.said import KEY
+from tests.vendors.http import FakeServer, answer, page
+from tests.vendors.openai import OpenAI
+from tests.vendors.said import KEY, TEXT
 
 LISTED = {
     "openai": ["gpt-6-luna", "gpt-4o-mini", "gpt-audio-2"],
@@ -123,6 +126,26 @@ async def test_a_server_of_ones_own(monkeypatch):
     monkeypatch.setenv("AUTOMARKET_OPENAI_COMPATIBLE_BASE_URL", "ftp://nowhere")
     assert not cls.availability().available
     assert "base_url" in cls.availability().reason.lower()
+
+
+async def test_any_number_of_servers_are_providers_without_code(monkeypatch):
+    async with FakeServer(OpenAI().handle).serving() as server:
+        monkeypatch.setenv(
+            "AUTOMARKET_CHAT_SERVERS", f"vllm={server.url}/v1/, my-studio=http://127.0.0.1:1/v1,nonsense"
+        )
+        monkeypatch.setenv("AUTOMARKET_VLLM_API_KEY", KEY)
+        monkeypatch.setenv("AUTOMARKET_VLLM_MODELS", "ok")
+        found = {one["id"]: one for one in describe_all()}
+        assert found["vllm"]["available"]
+        assert found["my-studio"]["available"]
+        assert found["chat-server-3"]["reason"] == "entry 3 of AUTOMARKET_CHAT_SERVERS is not NAME=ADDRESS"
+        assert found["chat-server-3"]["hint"].startswith("write a name")
+        with pytest.raises(ProviderUnknown, match="no provider 'elsewhere'"):
+            load("elsewhere")
+        async with serving(load("vllm")()) as served:
+            heard = await Vendor("vllm", server, served, []).ask("ok")
+            assert heard.text == TEXT
+            assert served.provider.name == "vllm"
 
 
 def test_prices_are_exact_or_unknown():

@@ -11,9 +11,11 @@ import pytest
 
 from automarket.errors import BackendFailed, ProviderNotConfigured
 from automarket.service_status import ServiceState
+from provider_servers.runtime.chat.health import Health
 from provider_servers.runtime.chat.transport import proxy_for
 from provider_servers.runtime.chat.waits import asked_wait
 from tests.provider_servers.chat.asking import VENDORS, talking_to
+from tests.provider_servers.chat.test_closing import until
 from tests.support.mesh import free_port
 from tests.vendors.http import FakeServer, Request, answer
 from tests.vendors.openai import OpenAI
@@ -200,6 +202,34 @@ async def test_a_call_that_finds_the_key_revoked_tells_those_who_watch():
         assert type((await asked.ask("ok")).error) is ProviderNotConfigured
         assert not (await asyncio.wait_for(waiting, 1)).healthy
         await watch.aclose()
+
+
+async def test_a_vendor_that_is_back_is_found_without_anybody_asking():
+    there = False
+
+    async def ask():
+        if not there:
+            raise BackendFailed("not there")
+
+    watch = Health(ask, seconds=0.05).watch()
+    assert not (await anext(watch)).healthy
+    there = True
+    assert (await asyncio.wait_for(anext(watch), 2)).healthy
+    await watch.aclose()
+
+
+async def test_one_model_that_is_not_allowed_says_nothing_of_the_vendor():
+    async with talking_to("openai") as asked:
+        assert type((await asked.ask("forbidden")).error) is ProviderNotConfigured
+        assert (await asked.provider.service_status()).healthy
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
+    async with talking_to("openai") as asked:
+        assert (await asked.ask("ok")).text == TEXT
+        await until(lambda: asked.fake.open)
+        asked.fake.close_connections()
+        assert (await asked.ask("ok")).text == TEXT
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automarket.errors import BackendFailed
-from provider_servers.ollama.lines import MAX_LINE_BYTES, LineReader
+from provider_servers.ollama.lines import LineReader
 from provider_servers.ollama.pulling import PullProgress
+from provider_servers.runtime.chat.lines import MAX_LINE_BYTES
 
 OBJECTS = st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=8), max_size=3), max_size=8)
 

@@ -335,6 +335,26 @@ async def test_options_are_checked_at_the_door_and_read_as_values(chatter):
     assert asked.own["do"] == "nothing"
 
 
+async def test_schemas_that_recur_or_are_long_are_checked_alike(chatter):
+    long = json.dumps({"type": "object", "properties": {f"p{n}": {"description": "x" * 50} for n in range(200)}})
+    assert len(long) > 8 * 1024
+    for _ in range(2):
+        request = asking(message(MESSAGE_ROLE_USER, "hi"))
+        request.header.text_to_text.tools.add(name="a", parameters=long)
+        await call(chatter.channel, request)
+        assert len(chatter.provider.asked[-1].options.tools[0].parameters["properties"]) == 200
+        for wrong in ('{"type": "thing"}', '{"type": "thing", "x": "' + "x" * 9000 + '"}'):
+            request.header.text_to_text.tools[0].parameters = wrong
+            assert await refused(chatter, request, OptionInvalid) == "header.text_to_text.tools[0].parameters"
+
+
+async def test_a_conversation_goes_in_one_message_too(chatter, media):
+    part = MessagePart(image=MediaPart(inline=media.picture_png().read_bytes()))
+    events = await chatter.generate(asking(message(MESSAGE_ROLE_USER, "what is this?", part)))
+    assert said(events) == "what is this?"
+    assert chatter.provider.asked[0].media[0][1] == "image/png"
+
+
 async def test_modes_and_plain_formats_are_read_too(chatter):
     request = asking(message(MESSAGE_ROLE_USER, "hi"))
     options = request.header.text_to_text
@@ -407,3 +427,21 @@ async def test_a_conversation_in_chunks_that_ends_early_is_told(chatter):
 
     with pytest.raises(Exception, match="before input 0 was complete"):
         await call(chatter.channel, request, half())
+
+
+async def test_pictures_and_sound_are_left_as_they_are_or_cast_to_the_first_type(chatter, media):
+    gif = media.ffmpeg("dot.gif", "-f", "lavfi", "-i", "color=red:s=64x48", "-frames:v", "1")
+    mp3 = media.ffmpeg("beep.mp3", "-f", "lavfi", "-i", "sine=d=0.3", "-b:a", "32k")
+    flac = media.ffmpeg("beep.flac", "-f", "lavfi", "-i", "sine=d=0.1:r=8000")
+    parts = [
+        MessagePart(image=MediaPart(inline=gif.read_bytes())),
+        MessagePart(audio=MediaPart(inline=mp3.read_bytes())),
+        MessagePart(audio=MediaPart(inline=flac.read_bytes())),
+    ]
+    events = await call(chatter.channel, asking(message(MESSAGE_ROLE_USER, "what are these?", *parts)))
+    [asked] = chatter.provider.asked
+    assert [media_type for _, media_type, _ in asked.media] == ["image/png", "audio/mpeg", "audio/wav"]
+    assert asked.media[0][2].startswith(b"\x89PNG")
+    assert asked.media[1][2] == mp3.read_bytes()
+    assert asked.media[2][2].startswith(b"RIFF")
+    assert said(events) == "what are these?"

@@ -2,10 +2,15 @@
 
 vLLM, llama.cpp's llama-server, LM Studio, SGLang, LiteLLM and many more do. Its address is a setting; a key only where
 it wants one. Which options a server takes it does not say, so all of them go through, and it refuses what it lacks.
+
+One such server is the provider openai-compatible. Any number of them, each a provider under a name of its own, come
+from AUTOMARKET_CHAT_SERVERS: "vllm=http://gpu:8000/v1, studio=http://127.0.0.1:1234/v1".
 """
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +26,7 @@ from provider_servers.runtime.text_options import text_option_schemas
 if TYPE_CHECKING:
     from provider_servers.runtime.describe import Model
 
+SERVERS = "AUTOMARKET_CHAT_SERVERS"
 ADDRESS = "AUTOMARKET_OPENAI_COMPATIBLE_BASE_URL"
 VENDOR = Vendor("openai-compatible", "the OpenAI-compatible server")
 OWN_OPTIONS: dict[str, Any] = {
@@ -34,6 +40,10 @@ OPTIONS = {
     ),
     **OWN_OPTIONS,
 }
+
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ADDRESS = re.compile(r"https?://[^/\s]")
 
 
 class OpenAICompatibleSettings(RemoteSettings):
@@ -79,7 +89,7 @@ class OpenAICompatibleProvider(CompatibleProvider):
     def availability(cls) -> Availability:
         """Say whether there is an address."""
         found = super().availability()
-        if found.available and not cls.settings_class().base_url:
+        if found.available and not cls.default_url and not cls.settings_class().base_url:
             hint = f"set {ADDRESS} to its address, such as http://127.0.0.1:8000/v1"
             return Availability.lacking(ProviderNotConfigured(f"{ADDRESS} is not set", hint=hint))
         return found
@@ -95,6 +105,44 @@ class OpenAICompatibleProvider(CompatibleProvider):
     def read_models(self, body: bytes) -> list[Model]:
         """Read the server's list."""
         return usable(map(_model, msgspec.json.decode(body, type=ModelList).data))
+
+
+def configured() -> dict[str, type[OpenAICompatibleProvider]]:
+    """Give the providers of AUTOMARKET_CHAT_SERVERS by their names; an entry that is wrong is one that cannot run."""
+    entries = [entry.strip() for entry in os.environ.get(SERVERS, "").split(",") if entry.strip()]
+    return {made.id: made for number, entry in enumerate(entries, 1) if (made := _configured(entry, number))}
+
+
+def _configured(entry: str, number: int) -> type[OpenAICompatibleProvider]:
+    name, _, url = (part.strip() for part in entry.partition("="))
+    is_good = _NAME.fullmatch(name) is not None and _ADDRESS.match(url) is not None
+    name = name if is_good else f"chat-server-{number}"
+
+    class Settings(OpenAICompatibleSettings):
+        """What a user may set of this server."""
+
+        model_config = SettingsConfigDict(env_prefix=f"AUTOMARKET_{name.upper().replace('-', '_')}_")
+
+    class ConfiguredProvider(OpenAICompatibleProvider):
+        """Language models of one server."""
+
+        vendor = Vendor(name, f"server {name}")
+        settings_class = Settings
+        default_url = url.rstrip("/")
+        url_variable = SERVERS
+
+        @classmethod
+        def availability(cls) -> Availability:
+            """Say whether its entry can be read."""
+            if is_good:
+                return super().availability()
+            hint = "write a name and an address for each: vllm=http://127.0.0.1:8000/v1"
+            message = f"entry {number} of {SERVERS} is not NAME=ADDRESS"
+            return Availability.lacking(ProviderNotConfigured(message, hint=hint))
+
+    ConfiguredProvider.id = name
+    ConfiguredProvider.name = name
+    return ConfiguredProvider
 
 
 def _model(listed: ListedModel) -> Model:
