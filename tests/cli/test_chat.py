@@ -23,8 +23,8 @@ from tests.support.chatter import Chatter
 
 pytestmark = pytest.mark.slow
 PROMPT = "> "
-# Ctrl-C reaches the program whose terminal it is. It takes it by itself: no code may run in a fork of this process, since
-# gRPC has threads here.
+# Ctrl-C reaches the program whose terminal it is. It takes that by itself: no code may run in a fork of this process,
+# since gRPC has threads here.
 ON_ITS_TERMINAL = """
 import fcntl, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
