@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.relay import frames
 from gateway.relay.frames import HEAD, MAX_FRAME_BYTES, MAX_WINDOW, ErrorCode
 from gateway.relay.headers import CompressionError, HeaderListTooLarge, HeaderReader
-from gateway.relay.sender import CONNECTION_GRANT, CONNECTION_WINDOW, FLUSH_BYTES, Sender
+from gateway.relay.sender import CONNECTION_GRANT, FLUSH_BYTES, Sender
 from gateway.relay.stream import Stream
 
 if TYPE_CHECKING:
@@ -54,20 +54,7 @@ class Connection(Sender):
         self._block: _Block | None = None
         self._reader = HeaderReader(shared.cache, shared.limits.header_list_bytes, repeats=not is_server)
         if not is_server:
-            self._begin()
-
-    def _begin(self) -> None:
-        announced = {
-            frames.HEADER_TABLE_SIZE: 0,
-            frames.INITIAL_WINDOW_SIZE: frames.DEFAULT_WINDOW,
-            frames.MAX_HEADER_LIST_SIZE: self.shared.limits.header_list_bytes,
-        }
-        announced |= (
-            {frames.MAX_CONCURRENT_STREAMS: self.shared.limits.streams} if self.is_server else {frames.ENABLE_PUSH: 0}
-        )
-        preface = b"" if self.is_server else frames.PREFACE
-        credit = frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
-        self.write(preface + frames.settings(announced) + credit)
+            self.begin()
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -110,7 +97,7 @@ class Connection(Sender):
         self._preface_left = wanted[len(came) :]
         if self._preface_left:
             return -1
-        self._begin()
+        self.begin()
         return len(came)
 
     def _refuse_stranger(self, came: bytes) -> None:

@@ -36,6 +36,7 @@ class Sender:
         outbox: bytes to be written, in order.
         is_paused: the transport's buffer is full: what is written still goes there, and its senders get no window.
         withheld: ends of calls that get window when it is not full any more.
+        has_begun: the preface has been sent.
         is_failed: a GOAWAY with a fault was sent; nothing more is read, and nothing more written.
         has_more: a flush stopped although more could go.
         held: bytes that came here and wait to be sent elsewhere.
@@ -57,6 +58,7 @@ class Sender:
         self.rx: int = CONNECTION_WINDOW
         self.held = 0
         self.is_paused = False
+        self.has_begun = False
         self.is_failed = False
         self.has_more = False
         self.peer_window = frames.DEFAULT_WINDOW
@@ -82,6 +84,23 @@ class Sender:
         if not self.outbox:
             self.shared.dirty.append(self)
         self.outbox.append(data)
+
+    def begin(self) -> None:
+        """Send the preface, once: nothing may go before it, the end of a connection that has hardly begun included."""
+        if self.has_begun:
+            return
+        self.has_begun = True
+        announced = {
+            frames.HEADER_TABLE_SIZE: 0,
+            frames.INITIAL_WINDOW_SIZE: frames.DEFAULT_WINDOW,
+            frames.MAX_HEADER_LIST_SIZE: self.shared.limits.header_list_bytes,
+        }
+        announced |= (
+            {frames.MAX_CONCURRENT_STREAMS: self.shared.limits.streams} if self.is_server else {frames.ENABLE_PUSH: 0}
+        )
+        preface = b"" if self.is_server else frames.PREFACE
+        credit = frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
+        self.write(preface + frames.settings(announced) + credit)
 
     def open_stream(self, block: bytes, *, end: bool) -> Stream:
         """Begin a stream to a server with its request's header block."""
@@ -288,17 +307,20 @@ class Sender:
 
     def announce_end(self) -> None:
         """Ask the peer for no new streams (GOAWAY, first step); its answer to the PING says that it has heard."""
+        self.begin()
         self.write(frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR, "this worker stops"))
         self.ping()
 
     def refuse_new(self) -> None:
         """Tell the peer which of its streams are the last that are served (GOAWAY, second step)."""
         self.refuse_above = self.last_id
+        self.begin()
         self.write(frames.goaway(self.last_id, ErrorCode.NO_ERROR, "this worker stops"))
 
     def fail(self, code: ErrorCode, text: str) -> None:
         """End the connection for a fault of the peer."""
         if not self.is_failed:
+            self.begin()
             self.write(frames.goaway(self.last_id, code, text))
             self.is_failed = True
             self.shared.stats.hit(f"goaway_{code.name.lower()}")

@@ -253,6 +253,21 @@ def test_many_streams_in_any_order_of_frames_lose_and_mix_nothing():
     assert world.shared.stats.queued == 0
 
 
+@pytest.mark.parametrize("how", ["announce_end", "refuse_new", "fail"])
+def test_a_connection_that_ends_before_the_peer_s_preface_came_has_its_own_before_its_end(how):
+    shared = Shared(Limits(), lambda: 0.0)
+    connection = Connection(shared, Bridge(shared), is_server=True)
+    arguments = (frames.ErrorCode.NO_ERROR, "it took too long") if how == "fail" else ()
+    getattr(connection, how)(*arguments)
+    written = b"".join(bytes(one) for one in connection.outbox)
+    assert written[3] == frames.SETTINGS
+    client = Peer(connection, client_side=True)
+    connection.outbox.clear()
+    connection.receive(client.h2.data_to_send())
+    kinds_and_flags = [(bytes(one)[3], bytes(one)[4]) for one in connection.outbox]
+    assert (frames.SETTINGS, 0) not in kinds_and_flags, "its own settings went twice"
+
+
 def test_nothing_follows_the_last_goaway():
     world = World(window=0)
     world.client.h2.send_headers(1, request(), end_stream=True)
