@@ -12,13 +12,17 @@ from automarket.cli.chat_inputs import Given, read_given
 from automarket.cli.chat_view import AnswerView
 from automarket.cli.plain import to_plain
 from automarket.cli.progress import LiveProgress
-from automarket.errors import AutoMarketError, InputEmpty, InvalidRequestError
+from automarket.errors import AutoMarketError, CallCancelled, InputEmpty, InvalidRequestError
+from automarket.sync.background import Stopper
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from automarket.assets import Text
     from automarket.chat.messages import MediaPart
     from automarket.cli.terminal import Terminal
-    from automarket.sync import Mesh, TextToTextModel
+    from automarket.client.events import Event
+    from automarket.sync import Mesh, TextStream, TextToTextModel
 
 _HELP = "Ctrl-C stops an answer, Ctrl-D ends; /new begins anew, /file NAME adds a file, a \\ at a line's end goes on"
 
@@ -143,14 +147,26 @@ class Session:
         progress = LiveProgress(self._screen.live, quiet=self._quiet or self._screen.as_json)
         view = AnswerView(self._screen, progress, quiet=self._quiet)
         try:
-            try:
-                with progress, stream:
+            with progress, stream:
+                if may_stop:
+                    _follow(stream, view)
+                else:
                     for event in stream.events:
                         view.show(event)
-            finally:
-                view.end_line()
-        except KeyboardInterrupt:
-            if not may_stop:
-                raise
-            return stream.text_so_far, view
-        return stream.final(), view
+        finally:
+            view.end_line()
+        text = stream.text_so_far
+        return (text if text.metadata.partial else stream.final()), view
+
+
+def _follow(stream: TextStream, view: AnswerView) -> None:
+    """Show what happens until it ends, or Ctrl-C is pressed."""
+    with Stopper() as stop:
+        events = aiter(stream.original.events)
+        with contextlib.suppress(CallCancelled):
+            while (event := stop.wait(_next(events))) is not None:
+                view.show(event)
+
+
+async def _next(events: AsyncIterator[Event]) -> Event | None:
+    return await anext(events, None)

@@ -6,8 +6,9 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import signal
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from automarket.errors import CallCancelled, StateError
 
@@ -34,23 +35,87 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     if threading.current_thread() is _thread:
         coroutine.close()
         raise StateError("automarket.sync was called from its own event loop", hint="await the coroutine there")
-    ended = threading.Event()
-    future = asyncio.run_coroutine_threadsafe(_noted(coroutine, ended), loop)
+    running = _Running(coroutine, loop)
     try:
-        return future.result()
-    except concurrent.futures.CancelledError:
-        raise CallCancelled("the call was cancelled") from None
+        return running.result()
     except BaseException:
-        if future.cancel():  # what it holds can be used again, or closed, once it has let go of it
-            ended.wait(STOP_SECONDS)
+        running.cancel()
+        running.let_go()
         raise
 
 
-async def _noted(coroutine: Coroutine[Any, Any, T], ended: threading.Event) -> T:
-    try:
-        return await coroutine
-    finally:
-        ended.set()
+class _Running(Generic[T]):
+    """A coroutine that runs in the background loop."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
+        self._coroutine = coroutine
+        self._ended = threading.Event()
+        self._future = asyncio.run_coroutine_threadsafe(self._run(), loop)
+
+    async def _run(self) -> T:
+        try:
+            return await self._coroutine
+        finally:
+            self._ended.set()
+
+    def result(self) -> T:
+        """Wait for its end. Raises CallCancelled when it was cancelled."""
+        try:
+            return self._future.result()
+        except concurrent.futures.CancelledError:
+            self.let_go()
+            raise CallCancelled("the call was cancelled") from None
+
+    def cancel(self) -> None:
+        """Cancel it, unless it has ended."""
+        self._future.cancel()
+
+    def let_go(self) -> None:
+        """Wait until what was cancelled has ended: what it holds can be used again, or closed, only then."""
+        if self._future.cancelled():
+            self._ended.wait(STOP_SECONDS)
+
+
+class Stopper:
+    """Makes Ctrl-C cancel what is waited for within the block, instead of raising KeyboardInterrupt anywhere in it.
+
+    Use it as `with Stopper() as stop`, in the main thread; what is to stop is waited for by `stop.wait`.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._waiting: _Running[Any] | None = None
+
+    def __enter__(self) -> Self:
+        """Take Ctrl-C."""
+        self._before = signal.signal(signal.SIGINT, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave Ctrl-C to whoever had it."""
+        signal.signal(signal.SIGINT, self._before)
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the background loop and wait for it.
+
+        Raises:
+            CallCancelled: Ctrl-C was pressed, now or before.
+        """
+        if self.stopped:
+            coroutine.close()
+            raise CallCancelled("stopped")
+        self._waiting = running = _Running(coroutine, _running_loop())
+        if self.stopped:
+            running.cancel()
+        try:
+            return running.result()
+        finally:
+            self._waiting = None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

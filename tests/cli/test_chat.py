@@ -23,8 +23,8 @@ from tests.support.chatter import Chatter
 
 pytestmark = pytest.mark.slow
 PROMPT = "> "
-# Ctrl-C reaches the program whose terminal it is. It takes that by itself: no code may run in a fork of this process,
-# since gRPC has threads here.
+# Ctrl-C reaches the program whose terminal it is. It takes it by itself: no code may run in a fork of this process,
+# in which gRPC has threads.
 ON_ITS_TERMINAL = """
 import fcntl, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -94,10 +94,13 @@ class Screen:
 
     async def until(self, words, seconds=30):
         """Wait until words are to be seen; forget everything up to their end."""
-        async with asyncio.timeout(seconds):
-            while words not in self.seen:
-                self._more.clear()
-                await self._more.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                while words not in self.seen:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s: {words!r}; to be seen is {self.seen!r}") from None
         before, _, self.seen = self.seen.partition(words)
         return before
 
