@@ -140,16 +140,16 @@ async def test_a_cancel_leaves_the_container_the_window_it_had_begun_and_no_more
         await set_faults(url, path="/asr", delay_seconds=0.5)
         sample = Sample({"audio": silence(120)}, FIVE)
         for _ in range(rounds):
-            before = len(container_notes("whisper", "begin", "/asr"))
             async with aclosing(stream(served, sample)) as events:
                 async for event in events:
                     if event.progress.message.startswith("hearing"):
                         break
-                left = time.monotonic()
-            assert time.monotonic() - left < 0.5  # 200 ms, on a machine that is busy
+                left = time.time()
+            assert time.time() - left < 0.5  # 200 ms, on a machine that is busy
             await asyncio.sleep(1.5)
-            assert len(container_notes("whisper", "begin", "/asr")) == before + 1
-            assert len(container_notes("whisper", "end", "/asr")) == before + 1
+            begun = container_notes("whisper", "begin", "/asr")
+            assert all(note["at"] < left + 0.5 for note in begun)
+            assert len(container_notes("whisper", "end", "/asr")) == len(begun)
 
 
 async def test_a_failure_carries_the_last_lines_of_the_log(in_docker, silence):
