@@ -133,6 +133,10 @@ async def test_memory_that_ran_out_is_told(in_docker, silence):
         assert "memory" in line
 
 
+def is_at_work():
+    return len(container_notes("whisper", "end", "/asr")) < len(container_notes("whisper", "begin", "/asr"))
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_a_cancel_leaves_the_container_the_window_it_had_begun_and_no_more(in_docker, silence, rounds):
     async with in_docker() as (served, url):
@@ -147,9 +151,10 @@ async def test_a_cancel_leaves_the_container_the_window_it_had_begun_and_no_more
                 left = time.time()
             assert time.time() - left < 0.5  # 200 ms, on a machine that is busy
             await asyncio.sleep(1.5)
-            begun = container_notes("whisper", "begin", "/asr")
-            assert all(note["at"] < left + 0.5 for note in begun)
-            assert len(container_notes("whisper", "end", "/asr")) == len(begun)
+            async with asyncio.timeout(20):
+                while is_at_work():  # noqa: ASYNC110 - with the window that it had begun, and nobody tells us
+                    await asyncio.sleep(0.1)
+            assert all(note["at"] < left + 0.5 for note in container_notes("whisper", "begin", "/asr"))
 
 
 async def test_a_failure_carries_the_last_lines_of_the_log(in_docker, silence):
