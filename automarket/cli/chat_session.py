@@ -63,8 +63,7 @@ class Session:
         parts = (*given.parts, TextPart(text)) if text.strip() else given.parts
         if not any(isinstance(part, TextPart) for part in parts):
             raise InputEmpty("nothing was asked", hint='automarket chat "how are you?"')
-        self._messages.append(Message(MessageRole.USER, parts))
-        answer, view = self._answer()
+        answer, view = self._answer([Message(MessageRole.USER, parts)])
         if self._screen.as_json:
             self._screen.json(view.facts(answer))
         elif not self._quiet:
@@ -77,18 +76,17 @@ class Session:
         if not self._quiet:
             self._screen.note(f"{self._model.id} of {self._model.provider_id}. {_HELP}")
         self._waiting = list(given.parts)
-        if given.asks:
-            self._ask()
+        asks = given.asks
         while True:
             try:
-                line = self._line()
+                if asks:
+                    asks = False
+                    self._ask()
+                self._take(self._line())
             except EOFError:
-                self._screen.note("")
-                return
+                return self._screen.note("")
             except KeyboardInterrupt:
                 self._screen.note("\nCtrl-D ends the conversation")
-                continue
-            self._take(line)
 
     def _line(self) -> str:
         shown = self._screen.out.is_terminal and not self._screen.as_json
@@ -122,28 +120,23 @@ class Session:
 
     def _ask(self) -> None:
         """Answer what waits; what fails, or is stopped before its first word, counts as not asked."""
-        self._messages.append(Message(MessageRole.USER, tuple(self._waiting)))
+        asked = Message(MessageRole.USER, tuple(self._waiting))
         self._waiting.clear()
         try:
-            answer, view = self._answer(may_stop=True)
+            answer, view = self._answer([*self._messages, asked], may_stop=True)
         except AutoMarketError as error:
-            self._messages.pop()
             return self._screen.error(error)
+        if answer.content or not answer.metadata.partial:
+            self._messages += (asked, Message.assistant(answer.content))
         if answer.metadata.partial:
-            self._screen.note("stopped", style="yellow")
-            if not answer.content:
-                self._messages.pop()
-                return None
-        self._messages.append(Message.assistant(answer.content))
+            return self._screen.note("stopped", style="yellow")
         if self._screen.as_json:
-            self._screen.line(json.dumps(to_plain(view.facts(answer)), ensure_ascii=False))
-        elif not self._quiet:
-            view.sum_up(answer)
-        return None
+            return self._screen.line(json.dumps(to_plain(view.facts(answer)), ensure_ascii=False))
+        return None if self._quiet else view.sum_up(answer)
 
-    def _answer(self, *, may_stop: bool = False) -> tuple[Text, AnswerView]:
+    def _answer(self, messages: list[Message], *, may_stop: bool = False) -> tuple[Text, AnswerView]:
         """Ask the model and show what it says; give its answer, or the beginning of one that was stopped."""
-        stream = self._model.transform_stream(list(self._messages), dict(self._options))
+        stream = self._model.transform_stream(messages, dict(self._options))
         progress = LiveProgress(self._screen.live, quiet=self._quiet or self._screen.as_json)
         view = AnswerView(self._screen, progress, quiet=self._quiet)
         try:

@@ -260,7 +260,7 @@ async def test_control_c_stops_the_answer_and_not_the_program(gateway, chatter, 
             screen.type("hi\n")
             await screen.until("a long")
             screen.interrupt()
-            await screen.until("stopped", 5)
+            await screen.until("stopped")
             await asyncio.wait_for(chatter.asked[number].ended.wait(), 1)
             await screen.until(PROMPT)
         screen.interrupt()
@@ -285,7 +285,7 @@ async def test_what_fails_or_is_stopped_at_once_counts_as_not_asked(gateway, cha
         screen.type("what?\n")
         await asyncio.sleep(0.5)
         screen.interrupt()
-        await screen.until("stopped", 5)
+        await screen.until("stopped")
         await screen.until(PROMPT)
         chatter.script = None
         screen.type("/file none.txt\n")
