@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from automarket.chat.messages import Conversation, Message
 from automarket.client import results
@@ -13,14 +13,14 @@ from automarket.client.text_options import merged
 from automarket.client.text_stream import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from automarket.assets import Text
     from automarket.client.stream import TransformStream
     from automarket.client.target import Fallback
     from automarket.client.text_options import OptionsValue
 
-ChatInput: TypeAlias = InputValue | list[Message | Mapping[str, Any]] | tuple[Message | Mapping[str, Any], ...]
+ChatInput: TypeAlias = InputValue | Sequence[Message | Mapping[str, Any]]
 """What a language model is asked: a text in any form, or messages, each a Message or a dictionary (`Message.of`)."""
 
 
@@ -30,7 +30,9 @@ def asked(value: ChatInput) -> InputValue:
     Raises:
         ConversationInvalid: messages that are none.
     """
-    return Conversation.of(value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return Conversation.of(cast("Sequence[Message]", value))
+    return cast("InputValue", value)
 
 
 class TextToTextModel(ModelHandle):
