@@ -37,6 +37,7 @@ _ALONE = (
     "e2e",
     "gateway",
     "media/test_stream.py",
+    "provider_servers/chat/test_closing.py",
     "rpc",
 )
 
