@@ -13,10 +13,11 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 	@tools/setup.sh demo
 	@$(PYTHON) examples/demo.py
 
-test: setup ## Set up and run the tests: several at a time, then one by one those that measure time
+test: setup ## Set up and run the tests: two at a time, then those that measure time, then those with real containers
 	@failed=0; \
-	$(PYTEST) -m "not soak and not alone" -n 3 --dist loadgroup --durations 25 || failed=1; \
+	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup --durations 25 || failed=1; \
 	$(PYTEST) -m "alone and not soak" --durations 25 || failed=1; \
+	$(PYTEST) -m "docker and not soak" --durations 25 || failed=1; \
 	exit $$failed
 
 test-docker: setup ## The tests with real containers, one after another

@@ -38,6 +38,7 @@ _ALONE = (
     "gateway",
     "media/test_stream.py",
     "provider_servers/chat/test_closing.py",
+    "provider_servers/flite/test_provider.py",
     "rpc",
 )
 

@@ -118,7 +118,7 @@ class OllamaClient:
                         for line in batch:
                             if "error" in line:
                                 raise pull_error(str(line["error"]), model)
-                        yield [progress.take(line) for line in batch][-1]
+                            yield progress.take(line)
                         if batch[-1].get("status") == "success":
                             return
         except BackendFailed as error:

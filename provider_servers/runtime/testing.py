@@ -357,7 +357,7 @@ async def refuses_more_than_it_can_queue(served: Served, sample: Sample) -> None
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-    await _until(lambda: served.server.active_calls == 0, 2)
+    await _until(lambda: served.server.active_calls == 0, max(2, room / 25))
     assert (await served.run(sample))[-1].HasField("finished")
 
 
