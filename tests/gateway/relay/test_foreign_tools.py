@@ -119,7 +119,11 @@ async def test_a_deadline_ends_the_call_of_a_caller_that_does_not_watch_its_own_
         assert "grpc-status: 4" in fields
         # A provider that sees to the deadline itself is given a moment to; one that is stopped does not.
         assert 0.25 < time.monotonic() - begin < 2.5
-        mesh.signal("one-1", signal.SIGCONT)  # one that is stopped for longer is taken for lost
+        mesh.signal("one-1", signal.SIGCONT)
+        # One that is stopped for longer is taken for lost, and registers again.
+        async with asyncio.timeout(15):
+            while "grpc-status: 0" not in (await curl(mesh, GET_MODEL, WORDS.SerializeToString()))[0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
 
 async def test_what_is_no_grpc_is_answered_and_not_dropped(mesh):
