@@ -7,6 +7,7 @@ refuses. A model that is not a scenario is unknown.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.vendors.http import Cut, Pause, Reply, Request, answer, page
@@ -40,7 +41,7 @@ def sse(value: Any) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-class ChatVendor:
+class ChatVendor(ABC):
     """A server of this API. A vendor's class says how its chunks look and adds its own scenarios."""
 
     extra: ClassVar[dict[str, Any]] = {}
@@ -87,11 +88,11 @@ class ChatVendor:
             "completion_tokens_details": {"reasoning_tokens": REASONING_TOKENS},
         }
 
-    def end(self, request: Request, finish: str) -> list[bytes]:
-        raise NotImplementedError
+    @abstractmethod
+    def end(self, request: Request, finish: str) -> list[bytes]: ...
 
-    def models(self, request: Request) -> Reply:
-        raise NotImplementedError
+    @abstractmethod
+    def models(self, request: Request) -> Reply: ...
 
     def error(self, status: int, said: str, code: str | None, kind: str = "invalid_request_error", **headers: str):
         body = {"error": {"message": said, "type": kind, "param": None, "code": code}}

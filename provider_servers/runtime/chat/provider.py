@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,37 +65,44 @@ class VendorProvider(Provider):
 
     # --- what a vendor's class adds ---
 
+    @abstractmethod
     def headers(self, settings: RemoteSettings) -> dict[str, str]:
         """Give the headers of every request, with the key."""
-        raise NotImplementedError
+        ...
 
     def address(self, settings: RemoteSettings) -> str:
         """Give the base address, without a slash at the end."""
         return settings.base_url or self.default_url
 
+    @abstractmethod
     def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
         """Read an answer that is no success."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def built_in(self) -> list[Model]:
         """List models that are offered until the vendor has been asked."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def named(self, name: str) -> Model:
         """Describe a model of which only the id is known."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     async def fetch_models(self, upstream: Upstream) -> list[Model]:
         """Ask the vendor for its models."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     async def check(self, upstream: Upstream) -> None:
         """Make a request that is free of charge and needs the key; raises when it fails."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def answer(self, call: Call, upstream: Upstream) -> AsyncGenerator[Event]:
         """Run a model."""
-        raise NotImplementedError
+        ...
 
     # --- what all have in common ---
 

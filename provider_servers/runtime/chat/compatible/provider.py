@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,9 +40,10 @@ class CompatibleProvider(VendorProvider):
     models_path: ClassVar[str] = "/models"
     check_path: ClassVar[str] = "/models"
 
+    @abstractmethod
     def read_models(self, body: bytes) -> list[Model]:
         """Read the vendor's list of models."""
-        raise NotImplementedError
+        ...
 
     def headers(self, settings: RemoteSettings) -> dict[str, str]:
         """Give the headers of every request, with the key."""
