@@ -103,11 +103,16 @@ def _credit(case: _Case) -> AutoMarketError:
 
 
 def _context(case: _Case) -> AutoMarketError:
-    limit, sent = (_number(patterns, case.said) for patterns in (_LIMITS, _SENT))
-    facts = case.facts | ({"context_tokens": limit} if limit else {}) | ({"request_tokens": sent} if sent else {})
+    facts = case.facts | token_counts(case.said)
     hint = "leave out earlier messages, ask for fewer tokens, or take a model with a longer context"
     said = case.said or f"the conversation has more tokens than {case.model} takes"
     return ContextTooLong(f"{case.vendor.name}: {said}", hint=hint, metadata=facts)
+
+
+def token_counts(said: str) -> dict[str, str]:
+    """Give the tokens that a context has, and those that were sent, as far as a sentence names them."""
+    counts = {"context_tokens": _number(_LIMITS, said), "request_tokens": _number(_SENT, said)}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _number(patterns: tuple[re.Pattern[str], ...], said: str) -> str:
