@@ -18,9 +18,9 @@ import pytest_asyncio
 
 import automarket
 from automarket import Message
-from automarket.errors import AutoMarketError, ContextTooLong, ProviderNotConfigured, RateLimited
+from automarket.errors import AutoMarketError, BackendFailed, ContextTooLong, ProviderNotConfigured, RateLimited
 from tests.support.collector import collecting
-from tests.support.mesh import mesh_running, processes
+from tests.support.mesh import free_port, mesh_running, processes
 from tests.support.require import require
 from tests.vendors.chat import PACE_SECONDS
 from tests.vendors.running import Running, environment
@@ -30,7 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 VENDORS = ("openai", "anthropic", "openrouter", "together")
 FAILING = ("context", "rate-limit", "failed", "overloaded", "redirect", "page", "cut", "garbage", "error-in-stream")
-MODELS = ",".join(("ok", "slow", "paced", *FAILING))
+ONLY_HERE = ("overloaded+1", "rate-limit+1", "failed+1", "rate-limit+2", "never")
+MODELS = ",".join(("ok", "slow", "paced", *FAILING, *ONLY_HERE))
 
 
 def repeating(handle):
@@ -210,6 +211,49 @@ async def test_a_node_client_gets_each_token_when_it_is_said(shared):
     assert len(texts) > len(TOKENS) * 2 / 3, "they come one by one"
     assert PACE_SECONDS * 0.5 < sorted(gaps)[len(gaps) // 2] < PACE_SECONDS * 2, gaps
     assert texts[0]["at"] - asked["at"] < (finished["at"] - asked["at"]) / 2, "the first does not wait for the last"
+
+
+async def test_fallbacks_are_tried_in_order_and_who_asked_to_wait_is_not_asked_again(shared, mesh):
+    def asked(model):
+        return {name: sum(one.json["model"] == model[name] for one in shared[1][name].server.posts) for name in model}
+
+    chain = {"openai": "overloaded+1", "anthropic": "rate-limit+1", "openrouter": "failed+1"}
+    there = [automarket.Fallback(chain[name], name) for name in ("anthropic", "openrouter")]
+    there.append(automarket.Fallback("ok", "together"))
+    model = await mesh.provider("openai").text_to_text(chain["openai"])
+    text = await model.transform("Tell me.", fallbacks=there)
+    assert (text.content, text.metadata.provider) == (TEXT, "together")
+    assert asked(chain) == {"openai": 1, "anthropic": 1, "openrouter": 1}
+    assert (await model.transform("Tell me.", fallbacks=there)).metadata.provider == "together"
+    assert asked(chain) == {"openai": 1, "anthropic": 1, "openrouter": 2}  # only the others asked to wait
+    with pytest.raises(RateLimited) as caught:  # the last that was asked says how it went
+        await model.transform("Tell me.", fallbacks=there[:1])
+    assert 15 < caught.value.retry_after < 21
+    assert asked(chain)["anthropic"] == 1
+
+
+async def test_a_fallback_may_be_another_model_of_the_same_vendor(mesh):
+    model = await mesh.provider("openai").text_to_text("rate-limit+2")
+    text = await model.transform("Tell me.", fallbacks=[automarket.Fallback("ok", "openai")])
+    assert (text.content, text.metadata.model, text.metadata.provider) == (TEXT, "ok", "openai")
+
+
+async def test_a_vendor_that_cannot_be_reached_has_fallbacks_and_one_that_says_never_has_none(shared, mesh):
+    url = shared[1]["together"].url
+    together = mesh.provider("together")
+    there = [automarket.Fallback("ok", "openrouter")]
+    await together.configure(base_url=f"http://127.0.0.1:{free_port()}/v1")
+    try:
+        model = await together.text_to_text("ok")
+        text = await model.transform("Tell me.", fallbacks=there)
+        assert (text.content, text.metadata.provider) == (TEXT, "openrouter")
+    finally:
+        await together.configure(base_url=url)
+    assert (await model.transform("Tell me.")).metadata.provider == "together"
+    model = await mesh.provider("openai").text_to_text("never")
+    with pytest.raises(BackendFailed) as caught:
+        await model.transform("Tell me.", fallbacks=there)
+    assert caught.value.metadata["retry"] == "never"
 
 
 async def test_a_cancel_reaches_the_vendor_through_the_mesh(shared, mesh):

@@ -108,7 +108,8 @@ class Anthropic:
             return refused(400, "invalid_request_error", "max_tokens: Field required")
         if any(message["role"] == "system" for message in body["messages"]):
             return refused(400, "invalid_request_error", 'messages: Unexpected role "system"')
-        scenario = self.scenarios.get("ok" if body["model"].startswith("claude-") else body["model"])
+        name = "ok" if body["model"].startswith("claude-") else body["model"].partition("+")[0]
+        scenario = self.scenarios.get(name)
         return refused(404, "not_found_error", f"model: {body['model']}") if scenario is None else scenario(request)
 
     def ok(self, request: Request) -> Reply:

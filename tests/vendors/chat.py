@@ -1,7 +1,7 @@
 """What servers of OpenAI's chat completions have in common: chunks, scenarios by the name of the model, and errors.
 
 The model that is asked for says what happens: "ok" and those of the list answer, "cut" breaks off, "rate-limit"
-refuses. A model that is not a scenario is unknown.
+refuses. "cut+anything" is another model that does the same. A model that is not a scenario is unknown.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class ChatVendor(ABC):
             return self.no_key(request)
         if request.path.endswith("/chat/completions"):
             body = request.json
-            scenario = self.scenarios.get("ok" if body["model"] in self.real else body["model"])
+            scenario = self.scenarios.get("ok" if body["model"] in self.real else body["model"].partition("+")[0])
             return self.unknown(body["model"]) if scenario is None else scenario(request)
         return self.other(request)
 
