@@ -6,11 +6,14 @@ import asyncio
 import logging
 from abc import abstractmethod
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from automarket.errors import AutoMarketError, ProviderNotConfigured, SettingInvalid, StateError
+from automarket.service_status import ServiceState, ServiceStatus
+from provider_servers.runtime.chat.circuit import Circuits
 from provider_servers.runtime.chat.health import Health
 from provider_servers.runtime.chat.transport import new_http
 from provider_servers.runtime.chat.upstream import Upstream
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from automarket.service_status import ServiceStatus
     from provider_servers.runtime.call import Call
     from provider_servers.runtime.chat.refusals import Refusal
     from provider_servers.runtime.describe import Model
@@ -62,6 +64,7 @@ class VendorProvider(Provider):
         self._following: asyncio.Task[None] | None = None
         self._renew = asyncio.Event()
         self._health = Health(self._ask_health)
+        self._circuits = self._new_circuits()
 
     # --- what a vendor's class adds ---
 
@@ -146,11 +149,15 @@ class VendorProvider(Provider):
             faults = {f"settings.{fault['loc'][0]}": fault["msg"] for fault in error.errors(include_input=False)}
             raise SettingInvalid("the settings are not valid", fields=faults) from None
         self._health.forget()
+        self._circuits = self._new_circuits()
         self._renew.set()
 
     async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - a vendor shows no log
-        """Say how the vendor is: by a request that is free of charge, at most once a minute."""
-        return await self._health.status()
+        """Say how the vendor is: by a request that is free of charge, at most once a minute, and by how calls went."""
+        if (fault := self._circuits.fault()) is not None:
+            hint = f"it is tried again in {fault.retry_after:.0f} s"
+            return ServiceStatus(ServiceState.FAILED, healthy=False, error=fault.message, hint=hint)
+        return replace(await self._health.status(), message=self._circuits.told())
 
     async def watch_service(self) -> AsyncIterator[ServiceStatus]:
         """Give how the vendor is, now and whenever a call finds out otherwise."""
@@ -161,14 +168,16 @@ class VendorProvider(Provider):
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
         """Run a model."""
-        async with aclosing(self.answer(call, self.upstream())) as events:
-            try:
-                async for event in events:
-                    yield event
-            except ProviderNotConfigured as error:
-                if error.metadata.get("upstream_code") == _KEY_REFUSED:
-                    self._health.note(error)
-                raise
+        with self._circuits.trial(call.model.id) as answered:
+            async with aclosing(self.answer(call, self.upstream())) as events:
+                try:
+                    async for event in events:
+                        answered()
+                        yield event
+                except ProviderNotConfigured as error:
+                    if error.metadata.get("upstream_code") == _KEY_REFUSED:
+                        self._health.note(error)
+                    raise
 
     def upstream(self) -> Upstream:
         """Give how the vendor is reached, by the settings of now.
@@ -194,6 +203,15 @@ class VendorProvider(Provider):
             first_seconds=settings.timeout,
             idle_seconds=settings.idle_timeout,
             base_url_variable=self.url_variable,
+        )
+
+    def _new_circuits(self) -> Circuits:
+        settings = self._settings
+        return Circuits(
+            self.vendor,
+            failures=settings.breaker_failures,
+            seconds=settings.breaker_seconds,
+            changed=self._health.note,
         )
 
     async def _ask_health(self) -> None:
