@@ -141,6 +141,7 @@ async def test_all_faults_are_told_at_once(here):
         assert {f"{P}.id", f"{M}.id", f"{M}.capabilities"} <= error.fields.keys()
 
 
+@pytest.mark.alone
 async def test_thousands_of_models_do_not_keep_others_waiting(here):
     models = [model(str(n), options_schema=struct(type="object", properties={"x": {"const": n}})) for n in range(2000)]
     async with here.running_control() as channel:

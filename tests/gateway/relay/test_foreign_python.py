@@ -92,6 +92,7 @@ async def test_ping_and_pong_between_threads(blocking):
     await blocking(work)
 
 
+@pytest.mark.alone
 async def test_deadlines_and_cancels(blocking):
     def work(channel):
         for _ in range(ROUNDS):
