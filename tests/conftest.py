@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ __all__ = ["clean_containers", "docker_engine"]
 _TESTS = Path(__file__).resolve().parent
 _DOCKER_SECONDS = 600
 """How long a test with Docker may take: the first one of a machine makes the images, too."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,6 +66,19 @@ def _containers(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """Give a new folder with a short path: a Unix socket's path has at most 107 bytes."""
+    with _short_dir() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def module_dir() -> Iterator[Path]:
+    """Give such a folder for all tests of a module."""
+    with _short_dir() as path:
+        yield path
+
+
+@contextmanager
+def _short_dir() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="am-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)

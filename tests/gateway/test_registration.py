@@ -271,7 +271,7 @@ async def test_fifty_register_and_look_each_other_up_at_once(here):
 async def _join_and_look(address, number):
     name = f"p{number}"
     async with open_channel(address) as channel, Joined(channel, registration(name, models=[model(f"m{number}")])):
-        for _ in range(10):
+        for _ in range(3):
             assert await resolved(channel, provider=name) == f"{name}-1"
             assert await resolved(channel, model=f"m{number}") == f"{name}-1"
             assert name in await listed(channel)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from tests.support.foreign import one_peer
 from tests.support.gateway import asking
@@ -22,9 +23,9 @@ ROUNDS = 25
 MIB = 1024 * 1024
 
 
-@pytest.fixture
-async def mesh(short_dir):
-    async with one_peer(short_dir, "raw") as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(module_dir):
+    async with one_peer(module_dir, "raw") as running:
         yield running
 
 
