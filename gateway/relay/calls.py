@@ -21,15 +21,15 @@ from automarket.errors import (
 from gateway.relay.call import Call
 from gateway.relay.choice import AllBusy, choose
 from gateway.relay.destination import HEALTH, MODELS, Destination, fixed
+from gateway.relay.endings import Endings
 from gateway.relay.first_message import FirstMessage
 from gateway.relay.frames import ErrorCode
 from gateway.relay.headers import block
-from gateway.relay.heads import MalformedError, RequestHead, answer_block, is_grpc, read_request, timeout_field
+from gateway.relay.heads import MalformedError, RequestHead, is_grpc, read_request, timeout_field
 from gateway.relay.line import RETRY_SECONDS
 from gateway.relay.metadata import target_from_metadata
 from gateway.relay.resting import note_refusal
 from gateway.relay.retry import Failure, may_replay
-from gateway.relay.status import trailers
 from gateway.relay.trace import span_of
 
 if TYPE_CHECKING:
@@ -57,9 +57,6 @@ LATE: Final = "the deadline passed before the work was done"
 # A server behind learns of a deadline a little before the client does, so that its own words arrive in time.
 _MARGIN: Final = 0.02
 _MOST_MARGIN_SECONDS: Final = 0.05
-# How long a client that is still sending may go on before it is told the end, and before its stream is reset.
-DRAIN_SECONDS: Final = 0.8
-_QUIET_SECONDS: Final = 0.02
 _POST: Final = b"POST"
 _NOT_GRPC: Final = b"This port speaks gRPC: POST with content-type application/grpc.\n"
 
@@ -73,6 +70,7 @@ class Calls:
         finished: hears of every call that is over.
 
     Attributes:
+        ends: tells clients the ends of their calls.
         ended: calls to tidy up after, when what they said last has been written.
     """
 
@@ -94,7 +92,7 @@ class Calls:
         self._lines = lines
         self._budget = budget
         self._health = health
-        self._later = later
+        self.ends = Endings(shared.clock, later, self.over)
         self._finished = finished
         self.leases: Leases  # set by the worker, which both need
         self.replays = 0
@@ -116,14 +114,14 @@ class Calls:
         call = stream.call = Call(stream, session, head, span_of(head.trace), now)
         self._budget.deposit(now)
         if fields is None:
-            self.end_with(call, ExhaustedError("the metadata are larger than 16 KiB", hint="send less metadata"))
+            self.ends.end_with(call, ExhaustedError("the metadata are larger than 16 KiB", hint="send less metadata"))
         elif head.method != _POST or not is_grpc(head.content_type):
             self._refuse_stranger(call)
         elif head.refusal:
-            self.end_with(call, InvalidRequestError(head.refusal))
+            self.ends.end_with(call, InvalidRequestError(head.refusal))
         elif self._shared.stats.queued + self._shared.stats.kept > self._shared.limits.worker_queue_bytes:
             self._shared.stats.hit("worker_queue_bytes")
-            self.end_with(
+            self.ends.end_with(
                 call, ExhaustedError("the gateway holds as much as it may", hint="try again", retry_after=1.0)
             )
         else:
@@ -132,7 +130,7 @@ class Calls:
     def _begin(self, call: Call, *, end: bool) -> None:
         path = call.head.path
         if path.startswith(HEALTH):
-            self._health.begin(call, self, end=end)
+            self._health.begin(call, self.ends, end=end)
         elif not path.startswith(MODELS):
             self.attempt(call)
         else:
@@ -142,7 +140,7 @@ class Calls:
         try:
             call.target = target_from_metadata(call.head.ours)
         except AutoMarketError as error:
-            self.end_with(call, error)
+            self.ends.end_with(call, error)
             return
         if call.target is not None:
             self.attempt(call)
@@ -161,7 +159,7 @@ class Calls:
         client.is_discarding = True
         connection.send_headers(client, head, end=False)
         connection.send_data(client, _NOT_GRPC, 0, end=True)
-        self._wait_for_end(call)
+        self.ends.wait_for_end(call)
 
     def read_target(self, call: Call, payload: bytes, *, end: bool) -> None:
         """Look for the target in the first message."""
@@ -172,7 +170,7 @@ class Calls:
             if target is None and end:
                 target = call.first.finish()
         except AutoMarketError as error:
-            self.end_with(call, error)
+            self.ends.end_with(call, error)
             return
         if target is not None:
             call.first = None
@@ -186,7 +184,7 @@ class Calls:
         call.ticket = None
         now = self._shared.clock()
         if call.deadline is not None and call.deadline <= now:
-            self.end_with(call, DeadlineExceeded(LATE))
+            self.ends.end_with(call, DeadlineExceeded(LATE))
             return
         try:
             destination = self._destination(call, now)
@@ -198,7 +196,7 @@ class Calls:
             return
         upstream = self.leases.lease(call.session, destination.address)
         if upstream is None:
-            self.end_with(call, ExhaustedError("the gateway has as many connections as it may", retry_after=1.0))
+            self.ends.end_with(call, ExhaustedError("the gateway has as many connections as it may", retry_after=1.0))
             return
         call.destination = destination
         call.attempts += 1
@@ -213,9 +211,9 @@ class Calls:
         """End a call that nobody else can take: as the last server said, where it said anything."""
         if call.said is not None:
             call.code = call.said.code or Code.UNKNOWN
-            self._end(call, call.said.trailers if call.encoding is not None else call.said.wire, at_once=True)
+            self.ends.end(call, call.said.trailers if call.encoding is not None else call.said.wire, at_once=True)
         else:
-            self.end_with(call, call.destination.lost(begun=False) if call.destination is not None else error)
+            self.ends.end_with(call, call.destination.lost(begun=False) if call.destination is not None else error)
 
     def _destination(self, call: Call, now: float) -> Destination:
         table = self._table()
@@ -249,12 +247,12 @@ class Calls:
                 retry_after=RETRY_SECONDS,
                 metadata={"provider": provider_id},
             )
-            self.end_with(call, busy)
+            self.ends.end_with(call, busy)
             return
         try:
             call.ticket = self._lines.join(provider_id, lambda: self.attempt(call))
         except AutoMarketError as error:
-            self.end_with(call, error)
+            self.ends.end_with(call, error)
 
     def _has_line(self, provider_id: str) -> bool:
         """Tell whether a provider's servers have lines of their own, which tell how far they have moved."""
@@ -297,7 +295,7 @@ class Calls:
         call.said = None if is_bare else head
         if is_bare and self._is_late(call):
             self._release(call, server)
-            self.end_with(call, DeadlineExceeded(LATE))
+            self.ends.end_with(call, DeadlineExceeded(LATE))
             return
         if is_bare or (code == Code.UNAVAILABLE and not call.is_committed):
             failure = Failure.UNAVAILABLE
@@ -315,7 +313,7 @@ class Calls:
         if not call.client.has_ended:  # else it is over when the client has been told
             self._count_end(call, failed=call.has_failed)
             self._release(call, server)
-        self._end(call, head.trailers if call.encoding is not None else head.wire, at_once=True)
+        self.ends.end(call, head.trailers if call.encoding is not None else head.wire, at_once=True)
 
     def _is_late(self, call: Call) -> bool:
         return call.deadline is not None and self._shared.clock() > call.deadline - 2 * _MOST_MARGIN_SECONDS
@@ -330,7 +328,7 @@ class Calls:
         self._release(call, server)
         if call.destination is not None:
             late = DeadlineExceeded(LATE) if self._is_late(call) else None
-            self.end_with(call, late or call.destination.lost(begun=call.is_committed))
+            self.ends.end_with(call, late or call.destination.lost(begun=call.is_committed))
 
     def _can_replay(self, call: Call, failure: Failure, advice: str) -> bool:
         if call.kept is None or call.destination is None or call.has_ended:
@@ -390,16 +388,7 @@ class Calls:
         self._balance.end(route.instance_id, now=now, seconds=seconds, failed=failed)
         self._lines.freed(route.provider_id)
 
-    # A call ends
-
-    def end_with(self, call: Call, error: AutoMarketError) -> None:
-        """End a call with an error of the relay's own."""
-        call.code, call.reason = error.code, error.reason
-        self._end(call, answer_block(trailers(error), begun=call.encoding is not None), at_once=call.client.has_ended)
-
-    def end_with_block(self, call: Call, ending: bytes) -> None:
-        """End a call that the relay has answered itself."""
-        self._end(call, ending, at_once=True)
+    # A call is over
 
     def give_up(self, call: Call, error: AutoMarketError) -> None:
         """End a call that a server is working on, with an error of the relay's own."""
@@ -407,73 +396,7 @@ class Calls:
         if server is not None:
             self._count_end(call, failed=False)
             self._release(call, server)
-        self.end_with(call, error)
-
-    def _end(self, call: Call, ending: bytes, *, at_once: bool) -> None:
-        """Tell the client the end, at once or when it has stopped sending.
-
-        A `grpc.aio` client whose call ends while it sends often reports an internal error instead of the status.
-        """
-        client = call.client
-        if call.has_ended:
-            return
-        call.has_ended = True
-        call.first = None
-        uncredited = call.kept.uncredited if call.kept is not None else 0
-        call.drop_kept()
-        client.is_fast = False
-        client.is_discarding = True
-        client.connection.consumed(client, uncredited)
-        if client.is_ending:  # a server has ended its answer without trailers
-            self._wait_for_end(call)
-        elif at_once:
-            client.connection.send_headers(client, ending, end=True)
-            self._wait_for_end(call)
-        else:
-            call.ending = ending
-            self._drain(call, client.received, self._shared.clock() + DRAIN_SECONDS)
-
-    def _drain(self, call: Call, received: int, until: float) -> None:
-        client = call.client
-        wait = _QUIET_SECONDS + 2 * client.connection.measure_rtt()
-
-        def look() -> None:
-            if call.ending is None:
-                return
-            if client.has_ended or client.received == received or self._shared.clock() >= until:
-                self.tell_end(call)
-            else:
-                self._drain(call, client.received, until)
-
-        self._later(wait, look)
-
-    def tell_end(self, call: Call) -> None:
-        """Send what was held back while the client was still sending."""
-        if call.ending is not None:
-            ending, call.ending = call.ending, None
-            if call.client.id in call.client.connection.streams:
-                call.client.connection.send_headers(call.client, ending, end=True)
-                self._wait_for_end(call)
-
-    def _wait_for_end(self, call: Call) -> None:
-        """Give a client that was told the end time to say its own last word."""
-        if not call.client.has_ended:
-            self._later(DRAIN_SECONDS, lambda: self.reset_client(call, ErrorCode.NO_ERROR))
-
-    def reset_client(self, call: Call, code: ErrorCode) -> None:
-        """End the client's stream at once, if it is still there."""
-        connection = call.client.connection
-        if call.client.id in connection.streams:
-            connection.reset(call.client, code)
-            self.cancelled(call)
-
-    def cancelled(self, call: Call) -> None:
-        """Note that the client has gone away from a call."""
-        if not call.has_ended:
-            call.has_ended = True
-            call.code = Code.CANCELLED
-        call.ending = None
-        self.over(call)
+        self.ends.end_with(call, error)
 
     def over(self, call: Call) -> None:
         """Tidy up: nothing more comes from the client, and nothing more goes there."""

@@ -64,7 +64,7 @@ class ClientSide:
         elif call.encoding is None and connection.resets.is_exceeded(self._shared.clock()):
             self._shared.stats.hit("resets")
             connection.fail(ErrorCode.ENHANCE_YOUR_CALM, "too many calls cancelled before their answers")
-        self._calls.cancelled(call)
+        self._calls.ends.cancelled(call)
 
     def on_done(self, stream: Stream) -> None:
         """Tidy up after a call, when what it said has been written."""

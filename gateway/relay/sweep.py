@@ -59,14 +59,16 @@ class Sweeper:
         calls, limits, client = self._worker.calls, self._limits, call.client
         if client.queue is not None and now - client.progress > limits.stalled_reader_seconds:
             self._shared.stats.hit("stalled_reader_seconds")
-            calls.reset_client(call, ErrorCode.ENHANCE_YOUR_CALM)
+            calls.ends.reset_client(call, ErrorCode.ENHANCE_YOUR_CALM)
         elif call.has_ended:
             return
         elif call.deadline is not None and now > call.deadline + _DEADLINE_GRACE_SECONDS:
             calls.give_up(call, DeadlineExceeded(LATE))
         elif call.first is not None and now - call.began > limits.first_message_seconds:
             self._shared.stats.hit("first_message_seconds")
-            calls.end_with(call, TargetMissing("the first message did not come in time", hint="send the header first"))
+            calls.ends.end_with(
+                call, TargetMissing("the first message did not come in time", hint="send the header first")
+            )
         elif not client.has_ended:
             self._look_for_movement(call, now)
 
@@ -96,4 +98,4 @@ class Sweeper:
             if call.server is not None:
                 self._worker.calls.give_up(call, ExhaustedError("the gateway holds as much as it may"))
             else:
-                self._worker.calls.reset_client(call, ErrorCode.ENHANCE_YOUR_CALM)
+                self._worker.calls.ends.reset_client(call, ErrorCode.ENHANCE_YOUR_CALM)
