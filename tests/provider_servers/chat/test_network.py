@@ -111,7 +111,7 @@ async def test_calls_go_through_the_proxy_of_the_environment(certificate, monkey
 async def test_plain_calls_go_through_a_proxy_too(monkeypatch):
     async with talking_to("openai", base_url="http://vendor.test/v1") as asked:
         monkeypatch.setenv("HTTP_PROXY", asked.fake.url)
-        asked.provider._clients.clear()
+        await asked.provider._clients.popitem()[1].close()
         assert (await asked.ask("ok")).text == TEXT
         assert asked.fake.posts[-1].headers["host"] == "vendor.test"
         assert asked.fake.posts[-1].path in ("/v1/chat/completions", "http://vendor.test/v1/chat/completions")
@@ -181,7 +181,7 @@ async def test_health_is_asked_once_without_a_message_that_costs(vendor):
         assert await asked.provider.stop_service() == statuses[0]
         assert asked.fake.posts == []
         path = {"openrouter": "/key"}.get(vendor, "/models")
-        assert len(asked.fake.asked(path)) <= 2  # that of the list of models is the other
+        assert len(asked.fake.asked(path)) <= 3  # the list of models is the other, of two pages at one vendor
         assert all(KEY in str(one.headers) for one in asked.fake.requests)
 
 
