@@ -10,13 +10,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import aiohttp
+import msgspec
 
 from automarket.errors import AutoMarketError, BackendFailed, ProviderBusy
 from provider_servers.ollama.faults import line_error, pull_error, status_error
 from provider_servers.ollama.lines import read_lines
 from provider_servers.ollama.pulling import PullProgress, PullState
-from provider_servers.runtime.chat.transport import merging
+from provider_servers.runtime.chat.transport import is_success, new_local_http, send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -66,7 +67,7 @@ class OllamaClient:
         pull_idle_seconds: how long a pull may bring nothing.
     """
 
-    def __init__(self, url: str, http: httpx.AsyncClient, *, pull_idle_seconds: float = PULL_IDLE_SECONDS) -> None:
+    def __init__(self, url: str, http: aiohttp.ClientSession, *, pull_idle_seconds: float = PULL_IDLE_SECONDS) -> None:
         self._url = url.rstrip("/")
         self._http = http
         self._pull_idle_seconds = pull_idle_seconds
@@ -176,55 +177,62 @@ class OllamaClient:
         )
 
     async def _ask(self, method: str, path: str, body: Any = None, model: str = "") -> dict[str, Any]:
-        with_body = {} if body is None else {"json": body}
         try:
-            response = await self._http.request(method, self._url + path, timeout=ANSWER_SECONDS, **with_body)
-        except httpx.TransportError as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                response = await self._send(method, path, body)
+                try:
+                    content = await response.read()
+                finally:
+                    response.close()
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise unreachable(error) from error
-        if not response.is_success:
-            raise status_error(response.status_code, response.content, model)
+        if not is_success(response):
+            raise status_error(response.status, content, model)
         try:
-            return response.json() if response.content else {}
+            return msgspec.json.decode(content) if content else {}
         except ValueError:
             raise BackendFailed("Ollama answered with what is no JSON", metadata={"phase": "running"}) from None
 
+    async def _send(self, method: str, path: str, body: Any = None) -> aiohttp.ClientResponse:
+        written = None if body is None else msgspec.json.encode(body)
+        headers = None if body is None else {"content-type": "application/json"}
+        return await send(self._http, method, self._url + path, body=written, headers=headers)
+
     @asynccontextmanager
-    async def _stream(self, path: str, body: Mapping[str, Any], model: str) -> AsyncGenerator[httpx.Response]:
+    async def _stream(self, path: str, body: Mapping[str, Any], model: str) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Give an answer that is streamed; leaving the block closes the connection."""
         try:
             response = await self._begin(path, body, model)
             try:
                 yield response
             finally:
-                await response.aclose()
-        except httpx.TransportError as error:
+                response.close()
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise unreachable(error) from error
 
-    async def _begin(self, path: str, body: Mapping[str, Any], model: str) -> httpx.Response:
+    async def _begin(self, path: str, body: Mapping[str, Any], model: str) -> aiohttp.ClientResponse:
         """Ask; a backend that has too much to do is asked again, as it has done nothing yet."""
-        patience = httpx.Timeout(ANSWER_SECONDS, read=LOAD_SECONDS)
         delays = list(BUSY_DELAYS)
         while True:
-            request = self._http.build_request("POST", self._url + path, json=body, timeout=patience)
-            response = await self._http.send(request, stream=True)
-            if response.is_success:
+            async with asyncio.timeout(LOAD_SECONDS):
+                response = await self._send("POST", path, body)
+            if is_success(response):
                 return response
             try:
-                error = status_error(response.status_code, await response.aread(), model)
+                error = status_error(response.status, await response.read(), model)
             finally:
-                await response.aclose()
+                response.close()
             if not isinstance(error, ProviderBusy) or not delays:
                 raise error
             await asyncio.sleep(delays.pop(0))
 
 
-def new_http() -> httpx.AsyncClient:
+def new_http() -> aiohttp.ClientSession:
     """Make what makes requests: no proxy, which is for the world outside, and no connection kept for later."""
-    carrier = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
-    return httpx.AsyncClient(transport=merging(carrier), headers={"accept-encoding": "identity"}, trust_env=False)
+    return new_local_http()
 
 
-async def is_ready(url: str, http: httpx.AsyncClient) -> bool:
+async def is_ready(url: str, http: aiohttp.ClientSession) -> bool:
     """Tell whether a backend answers there."""
     try:
         return bool(await OllamaClient(url, http).version())
@@ -232,7 +240,7 @@ async def is_ready(url: str, http: httpx.AsyncClient) -> bool:
         return False
 
 
-def unreachable(error: httpx.TransportError) -> BackendFailed:
+def unreachable(error: aiohttp.ClientError | TimeoutError) -> BackendFailed:
     """Give the error for a connection that broke or was not made."""
     said = str(error) or type(error).__name__
     return BackendFailed(f"the connection to Ollama failed: {said}", metadata={"phase": "running"})

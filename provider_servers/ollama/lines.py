@@ -14,7 +14,7 @@ from provider_servers.runtime.chat.reading import read_batches
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import httpx
+    import aiohttp
 
 
 class LineReader:
@@ -41,7 +41,7 @@ class LineReader:
 
 
 async def read_lines(
-    response: httpx.Response, *, first_seconds: float, idle_seconds: float
+    response: aiohttp.ClientResponse, *, first_seconds: float, idle_seconds: float
 ) -> AsyncGenerator[list[dict[str, Any]]]:
     """Give the objects of a streamed answer: one list for each read that completes any.
 
@@ -52,7 +52,7 @@ async def read_lines(
 
     Raises:
         BackendFailed: the stream is silent for too long, or holds what is no JSON object.
-        httpx.TransportError: the connection broke.
+        aiohttp.ClientError: the connection broke.
     """
     batches = read_batches(
         response, LineReader(), who="the backend", first_seconds=first_seconds, idle_seconds=idle_seconds

@@ -78,7 +78,7 @@ class OllamaProvider(BackedProvider):
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         await super().close()
-        await self._http.aclose()
+        await self._http.close()
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
         """Answer a conversation. Closing this closes the connection, which stops the backend's work."""

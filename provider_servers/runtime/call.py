@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.conversations import ConversationReader
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.media_input import MediaInput
+    from provider_servers.runtime.workdir import Workdir
 
 MAX_LOG_LINES = 200
 MAX_LINE = 2000
@@ -30,18 +31,22 @@ class Call:
         capability: what it is asked for as, e.g. "video-to-audio"; the model's first capability when not said.
         options: every option by name, checked, with the schema's defaults filled in; durations in seconds.
         request_id: the caller's UUID; a vendor's idempotency key.
-        workdir: a folder of this call alone, removed when it ends.
     """
 
     model: Model
     capability: str
     options: dict[str, Any]
     request_id: str
-    workdir: Path
+    folder: Workdir = field(repr=False)
     slots: dict[str, list[MediaInput]] = field(default_factory=dict[str, "list[MediaInput]"])
     deadline_at: float | None = None
     log_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_LOG_LINES))
     reader: ConversationReader | None = field(default=None, repr=False)
+
+    @property
+    def workdir(self) -> Path:
+        """A folder of this call alone, removed when it ends."""
+        return self.folder.path
 
     def input(self, slot: str) -> MediaInput:
         """Give the input of a slot that is required."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automarket.v1 import conversation_pb2, transform_pb2
@@ -30,11 +32,26 @@ _FIELDS: dict[type, str] = {
 }
 
 
-def numbered(payload: Any, sequence: int) -> transform_pb2.TransformEvent:
-    """Give an event of now."""
-    event = transform_pb2.TransformEvent(sequence=sequence, **{_FIELDS[type(payload)]: payload})
-    event.event_time.GetCurrentTime()
-    return event
+@dataclass(slots=True)
+class Tokens:
+    """More of a text output. It becomes a message when it is sent: until then more can be added."""
+
+    output: int
+    tokens: list[str]
+
+
+def write_event(payload: Any, sequence: int, event: transform_pb2.TransformEvent) -> None:
+    """Fill an event of now in where it is to be: what is made elsewhere would be copied."""
+    event.sequence = sequence
+    now = time.time_ns()
+    moment = event.event_time
+    moment.seconds, moment.nanos = divmod(now, 1_000_000_000)
+    if isinstance(payload, Tokens):
+        delta = event.text_delta
+        delta.output = payload.output
+        delta.tokens.extend(payload.tokens)
+    else:
+        getattr(event, _FIELDS[type(payload)]).CopyFrom(payload)
 
 
 def waits(payload: Any) -> bool:

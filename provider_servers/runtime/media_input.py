@@ -28,7 +28,7 @@ class MediaInput:
         digest: name of the asset as the caller gave it; of chunks and inline bytes once the store has kept them.
         file: where the bytes are already, read-only; None when they come from `source`.
         source: gives the bytes as they arrive.
-        spool: where `path` writes bytes that come from `source`.
+        spool: says where `path` writes bytes that come from `source`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class MediaInput:
         digest: str = "",
         file: Path | None = None,
         source: Callable[[], AsyncGenerator[bytes]] | None = None,
-        spool: Path | None = None,
+        spool: Callable[[], Path] | None = None,
     ) -> None:
         self.slot = slot
         self.media_type = media_type
@@ -68,10 +68,11 @@ class MediaInput:
         """Give a file with all the bytes; the author must not change it."""
         if self._file is None:
             assert self._spool is not None  # noqa: S101 - inputs without a file are made with a spool
-            with self._spool.open("wb") as spool:
+            file = self._spool()
+            with file.open("wb") as spool:
                 async for piece in self.chunks():
                     await asyncio.to_thread(spool.write, piece)
-            self._file = self._spool
+            self._file = file
         self._check_size(self._file.stat().st_size)
         return self._file
 

@@ -42,9 +42,9 @@ class ModelServicer(ModelServiceServicer):
             raise HeaderMissing("the first message carries no header", hint="send target and header first")
         run = self._run(first.target, first.header, request_iterator, context)
         await context.send_initial_metadata(())
-        async with aclosing(run.events()) as events:
-            async for event in events:
-                yield pb.TransformResponse(event=event)
+        async with aclosing(run.responses(pb.TransformResponse)) as responses:
+            async for response in responses:
+                yield response
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncGenerator[pb.GenerateResponse]:
         """Run a model over inputs that are all there."""
@@ -54,16 +54,16 @@ class ModelServicer(ModelServiceServicer):
             if one.WhichOneof("source") == "stream":
                 message = f"input {number} says that it follows as chunks, and Generate takes none"
                 raise InputIncomplete(message, hint="use Transform", fields={f"header.inputs[{number}].stream": "no"})
-        run = self._run(request.target, request.header, _nothing(), context)
-        async with aclosing(run.events()) as events:
-            async for event in events:
-                yield pb.GenerateResponse(event=event)
+        run = self._run(request.target, request.header, None, context)
+        async with aclosing(run.responses(pb.GenerateResponse)) as responses:
+            async for response in responses:
+                yield response
 
     def _run(
         self,
         target: model_pb2.Target,
         header: transform_pb2.TransformHeader,
-        requests: AsyncIterable[pb.TransformRequest],
+        requests: AsyncIterable[pb.TransformRequest] | None,
         context: Any,
     ) -> Run:
         _check(header)
@@ -101,8 +101,3 @@ def _check(header: transform_pb2.TransformHeader) -> None:
 def _metadata(context: Any) -> dict[str, str]:
     pairs: Any = context.invocation_metadata() or ()
     return {key: value for key, value in pairs if isinstance(value, str)}
-
-
-async def _nothing() -> AsyncGenerator[pb.TransformRequest]:
-    return
-    yield

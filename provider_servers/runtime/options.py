@@ -56,9 +56,13 @@ def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[st
             message = f"{family} options do not fit model {model.id}, which does {', '.join(model.capabilities)}"
             raise OptionInvalid(message, fields={f"header.{family}": "does not fit the model's capability"})
         typed = _plain(getattr(header, family))
-    own = read_struct(header.model_options, "header.model_options", OptionInvalid)
+    own = {}
+    if header.HasField("model_options"):
+        own = read_struct(header.model_options, "header.model_options", OptionInvalid)
     for name in typed.keys() & own.keys():
         raise OptionInvalid(f"option {name} is given twice", fields={f"header.model_options.{name}": "given twice"})
+    if not typed and not own:
+        return _with_defaults({}, model)
     options: dict[str, Any] = whole(typed | own, object_schema(model.options))
     _check_known(options, model, family, typed)
     _check_values(options, model, family, typed)

@@ -14,7 +14,7 @@ from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
 from automarket.media.probe import probe
 from automarket.media.wire import info_to_proto, to_duration
 from automarket.v1 import conversation_pb2, options_pb2, transform_pb2
-from provider_servers.runtime.event_messages import completion_message
+from provider_servers.runtime.event_messages import Tokens, completion_message
 from provider_servers.runtime.events import Completion, ReasoningDelta, Segment, TextDelta, TextResult, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TextOutput:
             self._result = event
         elif isinstance(event, TextDelta):
             self._parts.extend(event.tokens)
-            await self._emit(transform_pb2.TextDelta(output=self._index, tokens=event.tokens))
+            await self._emit(Tokens(self._index, list(event.tokens)))
         elif isinstance(event, Segment):
             self._separator = " "
             self._parts.append(event.text)

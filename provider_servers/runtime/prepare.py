@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from automarket.assets.formats import by_media_type, refusal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from automarket.v1 import conversation_pb2
     from provider_servers.runtime.describe import Model, Slot
     from provider_servers.runtime.store import StoreLink
+    from provider_servers.runtime.workdir import Workdir
 
 MAX_INLINE_BYTES = 64 * 1024
 _HEADER_BYTES = len(wav_header(16_000, 1))
@@ -114,14 +116,14 @@ class Preparer:
 
     Attributes:
         store: the asset store.
-        workdir: the call's own folder.
+        folder: the call's own.
         keep: the caller wants inputs that came as chunks or inline kept in the store.
         casts: what was cast, in the order in which it was done.
         parts: digests of the assets that messages hold.
     """
 
     store: StoreLink
-    workdir: Path
+    folder: Workdir
     keep: bool = False
     casts: list[media_pb2.CastRecord] = field(default_factory=list[media_pb2.CastRecord])
     parts: list[str] = field(default_factory=list[str])
@@ -170,13 +172,15 @@ class Preparer:
             return await self.prepare(number, given, slot, _no_stream)
         if given.digest:
             await self.store.client.stat(given.digest)
-            file = await self.store.fetch(given.digest, self.workdir)
+            file = await self.store.fetch(given.digest, self.folder.path)
             return MediaInput(slot, media_type=given.media_type, digest=given.digest, file=file)
         data = given.inline
-        return MediaInput(slot, media_type=given.media_type, source=lambda: _once(data), spool=self._spool(number))
+        return MediaInput(
+            slot, media_type=given.media_type, source=lambda: _once(data), spool=partial(self._spool, number)
+        )
 
     def _spool(self, number: int) -> Path:
-        return self.workdir / f"input-{number}"
+        return self.folder.path / f"input-{number}"
 
     async def _by_digest(self, number: int, digest: str, slot: Slot) -> MediaInput:
         client = self.store.client
@@ -201,7 +205,7 @@ class Preparer:
         length = asset.media_info.duration if asset.media_info else None
         if slot.max_seconds is not None and length is not None and length > slot.max_seconds:
             raise _too_long(slot, number)
-        file = shared or await self.store.fetch(asset.digest, self.workdir)
+        file = shared or await self.store.fetch(asset.digest, self.folder.path)
         return MediaInput(slot, media_type=asset.media_type, digest=digest, file=file)
 
     def _flowing(
@@ -229,7 +233,7 @@ class Preparer:
                         yield piece
 
         # `checked` tells it its digest.
-        made = MediaInput(slot, media_type=media_type, source=checked, spool=self._spool(number))
+        made = MediaInput(slot, media_type=media_type, source=checked, spool=partial(self._spool, number))
         return made
 
     async def _kept(self, made: MediaInput, number: int, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -240,7 +244,7 @@ class Preparer:
                     yield piece
             return
         store = self.store.client  # says so at once when there is none
-        copy = self.workdir / f"keep-{number}"
+        copy = self.folder.path / f"keep-{number}"
         with copy.open("wb") as file:
             async with aclosing(pieces):
                 async for piece in pieces:

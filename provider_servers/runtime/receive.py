@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automarket.v1 import model_service_pb2, transform_pb2
+    from provider_servers.runtime.workdir import Workdir
 
 MAX_CHUNK_BYTES = 1024 * 1024
 
@@ -41,7 +42,7 @@ class InputStreams:
         self,
         requests: AsyncIterable[model_service_pb2.TransformRequest],
         inputs: Sequence[transform_pb2.Input],
-        folder: Path,
+        folder: Workdir,
     ) -> None:
         self._requests = requests
         self._inputs = inputs
@@ -128,7 +129,7 @@ class InputStreams:
 
     async def _set_aside(self, number: int) -> None:
         """Write an input to a file: the one that is wanted comes after it on the wire."""
-        path = self._folder / f"aside-{number}"
+        path = self._folder.path / f"aside-{number}"
         with path.open("wb") as file:
             async with aclosing(self._flow(number)) as pieces:
                 async for piece in pieces:

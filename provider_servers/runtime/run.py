@@ -7,15 +7,9 @@ can be noticed and a cancel takes everything down at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
-import tempfile
 import time
-import uuid
 from contextlib import aclosing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.assets.roles import Role
 from automarket.errors import BackendFailed
@@ -27,30 +21,35 @@ from provider_servers.runtime.call import Call
 from provider_servers.runtime.conversations import ConversationReader
 from provider_servers.runtime.event_messages import (
     BACKEND_PHASES,
+    Tokens,
     checkpoint_message,
-    numbered,
     progress_message,
     usage_message,
     waits,
+    write_event,
 )
 from provider_servers.runtime.events import Media, Progress, Spoken, Started, Usage
+from provider_servers.runtime.handover import SILENCE, Handover
 from provider_servers.runtime.options import read_options
 from provider_servers.runtime.outputs import MediaOutput, TextOutput
 from provider_servers.runtime.prepare import Preparer, fill_slots
 from provider_servers.runtime.receive import InputStreams
+from provider_servers.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
     from automarket.v1 import model_service_pb2
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.events import Event
     from provider_servers.runtime.host import Host
 
+ResponseT = TypeVar("ResponseT", bound="model_service_pb2.TransformResponse | model_service_pb2.GenerateResponse")
+
 SILENCE_SECONDS = 15.0
+MOST_WAITING = 4  # events that were not taken yet
 MOST_TOKENS = 4096  # of text that is given together
 LATE_SECONDS = 0.05  # a call that is cancelled with less time left than this ran into its deadline
-WORKDIR_PREFIX = f"automarket-call-{os.getpid()}-"
 
 
 class Run:
@@ -61,7 +60,7 @@ class Run:
         model: the model.
         capability: what it is asked for as.
         header: what to do.
-        requests: the chunks; empty for Generate.
+        requests: the chunks; None for Generate, which has none.
         seconds_left: until the caller's deadline, or None.
     """
 
@@ -72,7 +71,7 @@ class Run:
         capability: str,
         header: transform_pb2.TransformHeader,
         *,
-        requests: AsyncIterable[model_service_pb2.TransformRequest],
+        requests: AsyncIterable[model_service_pb2.TransformRequest] | None,
         seconds_left: float | None,
     ) -> None:
         self._host = host
@@ -81,13 +80,13 @@ class Run:
         self._slots = fill_slots(header.inputs, model)
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
         options = read_options(header, model)
-        workdir = Path(tempfile.gettempdir(), f"{WORKDIR_PREFIX}{uuid.uuid4().hex}")
-        self._call = Call(model, capability, options, header.request_id, workdir, deadline_at=deadline)
-        self._preparer = Preparer(host.store, workdir, keep=header.HasField("store") and header.store)
+        self._folder = Workdir()
+        self._call = Call(model, capability, options, header.request_id, self._folder, deadline_at=deadline)
+        self._preparer = Preparer(host.store, self._folder, keep=header.HasField("store") and header.store)
         self._call.reader = ConversationReader(model, header.inputs, self._slots, self._preparer)
-        self._streams = InputStreams(requests, header.inputs, workdir)
-        self._events: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
-        self._held: Any = None
+        self._has_chunks = requests is not None
+        self._streams = InputStreams(requests or _nothing(), header.inputs, self._folder)
+        self._events = Handover(MOST_WAITING, SILENCE_SECONDS)
         self._sequence = 0
         self._accepted = False
         self._phase = "queued"
@@ -95,72 +94,65 @@ class Run:
         self._text: TextOutput | None = None
         self._stages: list[tuple[str, float]] = []
 
-    async def events(self) -> AsyncGenerator[transform_pb2.TransformEvent]:
-        """Give the events; the last one is `finished`.
+    async def responses(self, make: Callable[[], ResponseT]) -> AsyncGenerator[ResponseT]:
+        """Give the events, each in a response; the last one is `finished`.
 
         Raises:
             AutoMarketError: the call failed.
         """
         record = self._host.diagnostics.begin(self._header.request_id, self._call.log_lines)
-        self._call.workdir.mkdir(mode=0o700)
         self._host.begin_call()
         working = asyncio.create_task(self._work())
+        working.add_done_callback(lambda _: self._events.end())
         try:
-            while (payload := await self._next(working)) is not None:
+            while (payload := await self._next()) is not None:
                 if not self._accepted and not waits(payload):
                     self._accepted = True
-                    yield self._numbered(self._acceptance())
-                yield self._numbered(payload)
+                    yield self._respond(self._acceptance(), make())
+                yield self._respond(payload, make())
             await working
-            yield self._numbered(self._finished())
+            yield self._respond(self._finished(), make())
             record.finish(None)
         except BaseException as error:
             record.finish(error, late=self._call.deadline is not None and self._call.deadline < LATE_SECONDS)
             raise
         finally:
-            working.cancel()
-            await self._host.see_through(self._tidy(working))
+            self._events.close()
+            if working.done() and not self._folder.is_made:
+                _heed(working)
+                self._host.end_call()
+            else:
+                working.cancel()
+                await self._host.see_through(self._tidy(working))
 
     async def _tidy(self, working: asyncio.Task[None]) -> None:
         """Wait for the end of the work and remove what it left."""
         try:
             await asyncio.gather(working, return_exceptions=True)
-            await asyncio.to_thread(shutil.rmtree, self._call.workdir, ignore_errors=True)
+            await self._folder.remove()
         finally:
             self._host.end_call()
 
-    async def _next(self, working: asyncio.Task[None]) -> Any:
+    async def _next(self) -> Any:
         """Give the next event, a sign of life after long silence, or None when the work has ended.
 
         Text that waits already is given together: it waited because what was before it was being sent.
         """
-        payload, self._held = self._held, None
-        if payload is None:
-            payload = await self._await_next(working) if self._events.empty() else self._events.get_nowait()
-        while isinstance(payload, transform_pb2.TextDelta) and not self._events.empty():
-            more = self._events.get_nowait()
-            fits = isinstance(more, transform_pb2.TextDelta) and more.output == payload.output
+        payload = await self._events.take()
+        if payload is SILENCE:
+            return transform_pb2.Progress(phase=self._phase)
+        while isinstance(payload, Tokens) and (more := self._events.take_next()) is not None:
+            fits = isinstance(more, Tokens) and more.output == payload.output
             if not fits or len(payload.tokens) >= MOST_TOKENS:
-                self._held = more
+                self._events.put_back(more)
                 break
-            payload.tokens.extend(more.tokens)
+            payload.tokens += more.tokens
         return payload
 
-    async def _await_next(self, working: asyncio.Task[None]) -> Any:
-        getting = asyncio.ensure_future(self._events.get())
-        try:
-            await asyncio.wait({getting, working}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if getting.done():
-                return getting.result()
-            if working.done():
-                return None if self._events.empty() else self._events.get_nowait()
-            return transform_pb2.Progress(phase=self._phase)
-        finally:
-            getting.cancel()
-
-    def _numbered(self, payload: Any) -> transform_pb2.TransformEvent:
+    def _respond(self, payload: Any, response: ResponseT) -> ResponseT:
         self._sequence += 1
-        return numbered(payload, self._sequence)
+        write_event(payload, self._sequence, response.event)
+        return response
 
     def _acceptance(self) -> transform_pb2.Accepted:
         return transform_pb2.Accepted(
@@ -180,6 +172,9 @@ class Run:
 
     async def _work(self) -> None:
         """Wait for a place, prepare the inputs and run the author's code while the request stream is taken apart."""
+        if not self._has_chunks:
+            await self._in_place()
+            return
         pumping = asyncio.create_task(self._streams.pump())
         serving = asyncio.create_task(self._in_place())
         try:
@@ -270,7 +265,7 @@ class Run:
         await self._events.put(payload)
 
     def _report_line(self, ahead: int) -> None:
-        with contextlib.suppress(asyncio.QueueFull):
+        if self._events.has_room():
             message = f"queued, {ahead} ahead{self._host.backend_wait()}"
             self._events.put_nowait(transform_pb2.Progress(phase="queued", message=message))
 
@@ -292,6 +287,17 @@ class Run:
             model=self._model.id,
             request_id=self._call.request_id,
         )
+
+
+async def _nothing() -> AsyncGenerator[model_service_pb2.TransformRequest]:
+    return
+    yield
+
+
+def _heed(working: asyncio.Task[None]) -> None:
+    """Take note of what the work failed with, which nobody waits for any more, so that asyncio does not complain."""
+    if not working.cancelled():
+        working.exception()
 
 
 def _text_name(model: Model) -> str:

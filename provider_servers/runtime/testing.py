@@ -41,8 +41,8 @@ from automarket.rpc.streams import BidiCall
 from automarket.v1 import model_pb2, transform_pb2
 from automarket.v1 import model_service_pb2 as pb
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
-from provider_servers.runtime.run import WORKDIR_PREFIX
 from provider_servers.runtime.serve import ProviderServer
+from provider_servers.runtime.workdir import WORKDIR_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Protocol
 
-import httpx
+import aiohttp
 
 from automarket.errors import BackendFailed
 from provider_servers.runtime.chat.answer import closing_events
@@ -44,12 +44,14 @@ class AnswerReader(Protocol):
         ...
 
 
-async def read_answer(response: httpx.Response, reader: AnswerReader, upstream: Upstream) -> AsyncGenerator[Event]:
+async def read_answer(
+    response: aiohttp.ClientResponse, reader: AnswerReader, upstream: Upstream
+) -> AsyncGenerator[Event]:
     """Give the events of an answer: what each read brings as it comes, then how it ended and what it used.
 
     Raises:
         AutoMarketError: the vendor says in the stream that it failed, the stream is cut off, silent or garbage.
-        httpx.HTTPError: the connection broke.
+        aiohttp.ClientError: the connection broke.
     """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/html":
@@ -80,12 +82,12 @@ async def read_answer(response: httpx.Response, reader: AnswerReader, upstream: 
         for event in closing_events(ending):
             yield event
         # The end of the body mostly comes with the end marker: then the connection can serve the next call.
-        with suppress(TimeoutError, BackendFailed, httpx.HTTPError):
+        with suppress(TimeoutError, BackendFailed, aiohttp.ClientError):
             async with asyncio.timeout(LINGER_SECONDS):
                 await anext(batches, None)
 
 
-async def _whole(response: httpx.Response, upstream: Upstream) -> bytes:
+async def _whole(response: aiohttp.ClientResponse, upstream: Upstream) -> bytes:
     try:
         async with asyncio.timeout(upstream.first_seconds):
             return await upstream.body(response)

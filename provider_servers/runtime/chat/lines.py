@@ -45,6 +45,11 @@ class LineCutter:
             raise too_long(self._max_bytes)
         return lines
 
+    @property
+    def holds(self) -> bool:
+        """Whether it holds the beginning of a line, or of its end."""
+        return bool(self._rest) or self._after_cr
+
     def finish(self) -> bytes:
         """Say that there is no more; give what stands after the last line's end."""
         rest, self._rest = bytes(self._rest), bytearray()

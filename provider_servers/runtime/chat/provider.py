@@ -7,6 +7,7 @@ import logging
 from abc import abstractmethod
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from provider_servers.runtime.describe import Availability, Kind, Provider
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
-    import httpx
+    import aiohttp
 
     from provider_servers.runtime.call import Call
     from provider_servers.runtime.chat.refusals import Refusal
@@ -60,7 +61,7 @@ class VendorProvider(Provider):
         self._settings = settings or self.settings_class()
         self._listed: list[Model] = []
         self._offered: list[Model] | None = None
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[str, aiohttp.ClientSession] = {}
         self._following: asyncio.Task[None] | None = None
         self._renew = asyncio.Event()
         self._health = Health(self._ask_health)
@@ -137,7 +138,7 @@ class VendorProvider(Provider):
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         for http in self._clients.values():
-            await http.aclose()
+            await http.close()
         self._clients.clear()
 
     def configure(self, settings: Mapping[str, Any]) -> None:
@@ -192,11 +193,9 @@ class VendorProvider(Provider):
         if not url:
             message = f"{self.vendor.name} has no address"
             raise ProviderNotConfigured(message, hint=f"set {self.url_variable}", metadata={"provider": self.vendor.id})
-        if url not in self._clients:
-            self._clients[url] = new_http(url)
         return Upstream(
             self.vendor,
-            self._clients[url],
+            partial(self._connect, url),
             url,
             self.read_refusal,
             self.headers(settings),
@@ -213,6 +212,11 @@ class VendorProvider(Provider):
             seconds=settings.breaker_seconds,
             changed=self._health.note,
         )
+
+    def _connect(self, url: str) -> aiohttp.ClientSession:
+        if url not in self._clients:
+            self._clients[url] = new_http(url)
+        return self._clients[url]
 
     async def _ask_health(self) -> None:
         await self.check(self.upstream())

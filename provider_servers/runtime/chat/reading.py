@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from automarket.errors import BackendFailed
+from provider_servers.runtime.chat.transport import read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import httpx
+    import aiohttp
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Reader(Protocol[T]):
 
 
 async def read_batches(
-    response: httpx.Response,
+    response: aiohttp.ClientResponse,
     reader: Reader[T],
     *,
     who: str,
@@ -52,22 +52,20 @@ async def read_batches(
 
     Raises:
         BackendFailed: the stream is silent for too long, or what it holds is too long.
-        httpx.TransportError: the connection broke.
+        aiohttp.ClientError: the connection broke.
     """
     patience = first_seconds
-    raw: Any = response.aiter_raw()
-    async with aclosing(raw) as pieces:
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    piece: bytes | None = await anext(pieces, None)
-            except TimeoutError:
-                raise stalled(who, patience, hint) from None
-            patience = idle_seconds
-            if found := reader.finish() if piece is None else reader.feed(piece):
-                yield found
-            if piece is None:
-                return
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                piece = await read(response)
+        except TimeoutError:
+            raise stalled(who, patience, hint) from None
+        patience = idle_seconds
+        if found := reader.feed(piece) if piece else reader.finish():
+            yield found
+        if not piece:
+            return
 
 
 def stalled(who: str, seconds: float, hint: str | None = None) -> BackendFailed:

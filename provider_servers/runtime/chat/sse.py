@@ -7,6 +7,7 @@ from typing import NamedTuple
 from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, LineCutter, too_long
 
 _BOM = b"\xef\xbb\xbf"
+_PLAIN, _END = b"data: ", b"\n\n"
 
 
 class SseEvent(NamedTuple):
@@ -43,7 +44,26 @@ class SseReader:
         Raises:
             BackendFailed: a line or an event is too long.
         """
-        return self._events(self._cutter.feed(data))
+        events: list[SseEvent] = []
+        if self._data or self._cutter.holds or not data.startswith(_PLAIN):
+            end = data.find(_END) + len(_END)
+            if end < len(_END) or not data.startswith(_PLAIN, end):
+                return self._events(self._cutter.feed(data))
+            events, data = self._events(self._cutter.feed(data[:end])), data[end:]
+        return events + self._plain(data)
+
+    def _plain(self, data: bytes) -> list[SseEvent]:
+        """Take events that are one line of data each, as most streams have them: all at once."""
+        end = data.rfind(_END)
+        parts = data[len(_PLAIN) : end].split(_END + _PLAIN) if end > 0 else []
+        # Nothing else may be between them: no further line, no name, no comment.
+        is_plain = b"\r" not in data and data.count(b"\n", 0, end) == 2 * (len(parts) - 1)
+        if not parts or not is_plain or self._name or len(data) > self._max_bytes:
+            return self._events(self._cutter.feed(data))
+        self._begun = True
+        events = list(map(SseEvent, parts))
+        rest = data[end + len(_END) :]
+        return events + self._events(self._cutter.feed(rest)) if rest else events
 
     def finish(self) -> list[SseEvent]:
         """Say that there is no more; give an event whose blank line is missing, as some servers leave it out."""

@@ -1,80 +1,26 @@
-"""The HTTP client for vendors: their TLS, their proxies, one read at a time, and keys that go to one host alone."""
+"""HTTP sessions of aiohttp for vendors and backends: their TLS, their proxies, and reads as they arrive."""
 
 from __future__ import annotations
 
+import io
 import urllib.request
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpcore
+import aiohttp
 import httpx
 
 from automarket.errors import ProviderNotConfigured
-from provider_servers.runtime.chat.framing import ChunkMerger
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
+    from collections.abc import Mapping
+    from types import SimpleNamespace
 
 CONNECT_SECONDS = 10.0
-WRITE_SECONDS = 60.0
 KEEP_SECONDS = 60.0
-MAX_IDLE_CONNECTIONS = 64
-
-
-class _MergedStream(httpcore.AsyncNetworkStream):
-    """A connection whose answers have their chunks put together."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._merger = ChunkMerger()
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        while data := await self._stream.read(max_bytes, timeout):
-            if merged := self._merger.feed(data):
-                return merged
-        return b""
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return _MergedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _MergingBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections whose answers have their chunks put together."""
-
-    def __init__(self) -> None:
-        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _MergedStream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-def merging(carrier: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
-    """Have the chunks of answers put together that come in one read; without it each token is an event of its own."""
-    # httpx has no public way to say how its pool connects.
-    carrier._pool._network_backend = _MergingBackend()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-    return carrier
+READ_BYTES = 256 * 1024
+MAX_HEADER_BYTES = 64 * 1024
+_SMALL_BYTES = 64 * 1024
 
 
 def proxy_for(url: str) -> str | None:
@@ -95,8 +41,8 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def new_http(url: str) -> httpx.AsyncClient:
-    """Make what makes requests to one vendor. Redirects are not followed: a key goes nowhere but where it belongs.
+def new_http(url: str) -> aiohttp.ClientSession:
+    """Make what makes requests to one vendor, over connections that are kept for a while.
 
     Args:
         url: the vendor's base address, which decides on the proxy.
@@ -104,13 +50,90 @@ def new_http(url: str) -> httpx.AsyncClient:
     Raises:
         ProviderNotConfigured: the proxy is of a kind that is not spoken here.
     """
-    limits = httpx.Limits(
-        max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS, keepalive_expiry=KEEP_SECONDS
+    # The certificates are httpx's, as for everything else here: SSL_CERT_FILE, else those that it carries.
+    context = httpx.create_ssl_context() if url.startswith("https:") else True
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_SECONDS, ssl=context)
+    return _session(connector, proxy=proxy_for(url))
+
+
+def new_local_http() -> aiohttp.ClientSession:
+    """Make what makes requests to a backend: no proxy, which is for the world outside, and no connection kept."""
+    return _session(aiohttp.TCPConnector(limit=0, force_close=True))
+
+
+def _session(connector: aiohttp.TCPConnector, proxy: str | None = None) -> aiohttp.ClientSession:
+    reused = aiohttp.TraceConfig()
+    reused.on_connection_reuseconn.append(_note_reuse)
+    return aiohttp.ClientSession(
+        connector=connector,
+        proxy=proxy,
+        # Who waits for an answer has limits of its own.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        # What is compressed arrives later than its tokens.
+        headers={"accept": "*/*", "accept-encoding": "identity", "user-agent": "automarket"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_BYTES,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        trace_configs=[reused],
     )
-    carrier = merging(httpx.AsyncHTTPTransport(limits=limits, proxy=proxy_for(url), retries=1))
-    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
-    # What is compressed arrives later than its tokens.
-    headers = {"accept-encoding": "identity", "user-agent": "automarket"}
-    return httpx.AsyncClient(
-        transport=carrier, timeout=timeout, headers=headers, follow_redirects=False, trust_env=False
+
+
+class Attempt:
+    """One attempt at a request; `is_reused` tells whether its connection had served another before."""
+
+    def __init__(self) -> None:
+        self.is_reused = False
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, context: SimpleNamespace, _facts: Any) -> None:
+    if isinstance(context.trace_request_ctx, Attempt):
+        context.trace_request_ctx.is_reused = True
+
+
+async def send(
+    http: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    attempt: Attempt | None = None,
+) -> aiohttp.ClientResponse:
+    """Send a request; give its answer, whose body is not read yet and which its owner closes.
+
+    Redirects are not followed: a key goes nowhere but where it belongs. Closing an answer closes its connection unless
+    all of it was read.
+
+    Raises:
+        aiohttp.ClientError: there is no answer.
+    """
+    data = io.BytesIO(body) if body is not None and len(body) > _SMALL_BYTES else body
+    return await http.request(
+        method, url, params=params, data=data, headers=headers, allow_redirects=False, trace_request_ctx=attempt
     )
+
+
+def is_success(response: aiohttp.ClientResponse) -> bool:
+    """Tell whether an answer is one of success."""
+    return 200 <= response.status < 300
+
+
+async def read(response: aiohttp.ClientResponse) -> bytes:
+    """Give all of an answer's body that has come since the last read; wait for it if there is nothing.
+
+    Nothing at all is the end. What came before a connection broke is given before the error is raised.
+
+    Raises:
+        aiohttp.ClientError: the connection broke.
+    """
+    content = response.content
+    try:
+        return await content.readany()
+    except aiohttp.ClientError:
+        # aiohttp holds what has come, but gives it to nobody once there is an error.
+        rest: bytes = content._read_nowait(-1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        if rest:
+            return rest
+        raise

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.chat.framing import ChunkMerger
 from provider_servers.runtime.chat.lines import LineCutter, NdjsonReader
 from provider_servers.runtime.chat.sse import SseReader
 from provider_servers.runtime.chat.surrogates import HalfKeeper
@@ -80,49 +79,6 @@ def test_what_has_no_end_is_refused():
                 reader.feed(b"x" * 100)
     with pytest.raises(BackendFailed, match="1,000 bytes"):
         SseReader(1000).feed(b"data: " + b"x" * 300 + b"\n" + (b"data: " + b"x" * 300 + b"\n") * 3)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=12), SIZES, st.booleans())
-def test_chunks_that_come_in_one_read_leave_as_one(chunks, sizes, trailers):
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    body = b"".join(b"%x;a=b\r\n%b\r\n" % (len(one), one) for one in chunks)
-    answer = head + body + b"0\r\n" + b"X-Trailer: 1\r\n" * trailers + b"\r\n"
-    plain = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
-    merger = ChunkMerger()
-    given_on = b"".join(merger.feed(piece) for piece in cut(answer + plain + answer, sizes))
-    first, rest = given_on.split(plain)
-    for one in (first, rest):
-        assert one.startswith(head)
-        assert dechunked(one[len(head) :]) == b"".join(chunks)
-    whole = ChunkMerger().feed(answer)
-    assert whole.count(b"\r\n") - head.count(b"\r\n") <= 4 + b"".join(chunks).count(b"\r\n")
-
-
-def dechunked(data):
-    body = b""
-    while True:
-        size, _, data = data.partition(b"\r\n")
-        if not int(size, 16):
-            assert data == b"\r\n"
-            return body
-        body += data[: int(size, 16)]
-        data = data[int(size, 16) + 2 :]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"SSH-2.0-nothing\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nhello",
-        b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
-        b"HTTP/1.1 101 Switching\r\n\r\n",
-        b"HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-    ],
-)
-def test_what_is_not_understood_goes_on_as_it_is(data):
-    merger = ChunkMerger()
-    assert b"".join(merger.feed(bytes([one])) for one in data) == data
-    assert ChunkMerger().feed(data) == data
 
 
 def test_halves_of_characters_wait_for_each_other():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -20,6 +19,7 @@ from provider_servers.ollama import client as module
 from provider_servers.ollama.client import OllamaClient, is_ready, new_http
 from provider_servers.ollama.faults import line_error, status_error
 from tests.backends.ollama.running import set_manners
+from tests.provider_servers.ollama.test_provider import until
 from tests.support.mesh import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -135,7 +135,7 @@ async def test_a_busy_backend_is_asked_again(backend, client, monkeypatch):
     with pytest.raises(ProviderBusy) as caught:
         await parts_of(client)
     assert caught.value.retry_after
-    assert len(backend.notes("end", path="/api/chat")) == 3 + 3
+    await until(lambda: len(backend.notes("end", path="/api/chat")) == 3 + 3)
 
 
 async def test_answers_that_are_none(backend, client):
@@ -222,4 +222,3 @@ async def test_no_proxy_is_asked_for_a_backend(backend, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     async with new_http() as http:
         assert await OllamaClient(backend.url, http).version()
-        assert isinstance(http, httpx.AsyncClient)

@@ -26,8 +26,8 @@ from automarket.errors import (
 from automarket.rpc.channel import errors_mapped
 from automarket.v1 import model_service_pb2 as pb
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
-from provider_servers.runtime.run import WORKDIR_PREFIX
 from provider_servers.runtime.testing import chunk
+from provider_servers.runtime.workdir import WORKDIR_PREFIX
 from tests.provider_servers.runtime.bench import call, first, kinds, said, told
 from tests.support.gateway import until
 

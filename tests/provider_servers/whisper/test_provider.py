@@ -86,9 +86,9 @@ async def test_each_window_gives_its_segments_at_once_with_the_recording_s_times
     first_at, found = None, []
     async for event in served.stream(served.header(sample), chunks_of(sample)):
         if event.HasField("segment"):
-            first_at = first_at or backend.requests()
+            first_at = first_at or len(backend.notes("end", "/asr"))
             found.append(event.segment)
-    assert first_at == 1
+    assert first_at == 1  # the second window may have begun, its words are not there yet
     assert backend.requests() in (2, 3)
     assert word_error_rate(f"{SENTENCE} {SENTENCE}", " ".join(one.text for one in found)) < 0.3
     begins = [seconds(one.start) for one in found]

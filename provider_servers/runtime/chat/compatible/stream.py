@@ -8,7 +8,7 @@ import msgspec
 
 from provider_servers.runtime.chat.answer import Counts, Ending, Gathering
 from provider_servers.runtime.chat.compatible.refusals import read_fault
-from provider_servers.runtime.chat.compatible.wire import decode_chunk
+from provider_servers.runtime.chat.compatible.wire import decode_chunk, decode_chunks
 from provider_servers.runtime.chat.errors import broken, to_error
 from provider_servers.runtime.chat.surrogates import HalfKeeper, decode_leniently
 
@@ -55,17 +55,36 @@ class CompletionStream:
 
         After an event that holds an error the rest is left aside.
         """
-        ending = self.ending
-        for event in events:
-            if event.data == DONE:
-                ending.complete = True
-                break
-            self._add(event.data, whole=event.whole)
-            if ending.fault is not None:
-                break
+        if not self._take_together(events):
+            self._take_singly(events)
         deltas = self._gathering.take()
         self._begun = self._begun or bool(deltas)
         return deltas
+
+    def _take_together(self, events: Sequence[SseEvent]) -> bool:
+        """Take events that are all chunks, but for the mark at the end; tell whether they were."""
+        data = [event.data for event in events]
+        is_last = bool(data) and data[-1] == DONE
+        if is_last:
+            data.pop()
+        chunks = decode_chunks(data) if self._keeper is None else None
+        if chunks is None:
+            return False
+        for chunk in chunks:
+            self._take_chunk(chunk)
+            if self.ending.fault is not None:
+                return True
+        self.ending.complete = self.ending.complete or is_last
+        return True
+
+    def _take_singly(self, events: Sequence[SseEvent]) -> None:
+        for event in events:
+            if event.data == DONE:
+                self.ending.complete = True
+                break
+            self._add(event.data, whole=event.whole)
+            if self.ending.fault is not None:
+                break
 
     def take_whole(self, body: bytes) -> list[Delta]:
         """Take an answer that is not a stream: an error under a status of success, or a server that does not stream.
@@ -104,6 +123,9 @@ class CompletionStream:
                     self._garbage("what is no chat completion")
                 return
             self._keeper = self._keeper or HalfKeeper()
+        self._take_chunk(chunk)
+
+    def _take_chunk(self, chunk: Chunk) -> None:
         if chunk.error is not None:
             self._fail(chunk.error)
             return

@@ -5,9 +5,12 @@ Source: OpenAI's OpenAPI description, and the answers of OpenRouter, Together an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Function(msgspec.Struct, gc=False):
@@ -80,3 +83,13 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_all = msgspec.json.Decoder(list[Chunk]).decode
+
+
+def decode_chunks(events: Sequence[bytes]) -> list[Chunk] | None:
+    """Decode many events at once; None where they are not all chunks, and have to be looked at one by one."""
+    try:
+        chunks = _decode_all(b"[%b]" % b",".join(events))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return chunks if len(chunks) == len(events) else None
