@@ -49,6 +49,8 @@ class CompletionStream:
         self._calls = _Calls()
         self._keeper: HalfKeeper | None = None  # needed by few servers
         self._begun = False
+        self.is_silent = True  # not one event came
+        self.has_ended = False
 
     def take(self, events: Sequence[SseEvent]) -> list[Delta]:
         """Take the events of one read; give what they bring. What they say of the end is in `ending`.
@@ -57,6 +59,7 @@ class CompletionStream:
         """
         ending = self.ending
         for event in events:
+            self.is_silent = False
             if event.data == DONE:
                 ending.complete = True
                 break
@@ -72,6 +75,7 @@ class CompletionStream:
 
         White space before it, which keeps a connection alive, is skipped.
         """
+        self.is_silent = False
         self._add(body.strip(), whole=True)
         self.ending.complete = self.ending.fault is None
         deltas = self._gathering.take()
@@ -85,6 +89,7 @@ class CompletionStream:
             AutoMarketError: the stream holds an error, was cut off, or brought nothing at all.
         """
         ending = self.ending
+        self.has_ended = True
         if ending.fault is not None:
             raise ending.fault
         if not ending.complete and not ending.finish:
