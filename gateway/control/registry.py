@@ -199,6 +199,8 @@ class Registry:
         else:
             metrics.instances.add(1, {"provider": provider_id})
         instance = InstanceEntry(registration)
+        if registration.HasField("service"):
+            instance.service = registration.service
         entry.provider = registration.provider
         entry.models = completed(registration.models, provider_id)
         entry.instances[registration.instance_id] = instance

@@ -32,6 +32,7 @@ from provider_servers.runtime import (
     Usage,
     waiting,
 )
+from provider_servers.runtime.backed import UNSEEN
 from provider_servers.runtime.recording import windows_of
 from provider_servers.runtime.subtitles import FORMS
 
@@ -96,6 +97,10 @@ class FasterWhisperProvider(Provider):
     async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - engines write no log
         """Say how the usual model is."""
         return self._standing.latest
+
+    def unseen_service(self) -> ServiceStatus:
+        """Give what is known of the usual model before anybody has looked."""
+        return UNSEEN
 
     async def watch_service(self) -> AsyncIterator[ServiceStatus]:
         """Give how the usual model is, now and whenever that changes."""

@@ -7,16 +7,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automarket.errors import EngineMissing, StateError
-from automarket.service_status import ServiceState
+from automarket.service_status import ServiceState, ServiceStatus
 from provider_servers.runtime.describe import Availability, Provider
 from provider_servers.runtime.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from automarket.service_status import ServiceStatus
     from services.runtime.on_demand import OnDemand
 
+UNSEEN = ServiceStatus(ServiceState.ABSENT, running=False, healthy=False, message="not looked for yet")
 _NEARLY_READY = (ServiceState.LOADING, ServiceState.READY, ServiceState.BUSY, ServiceState.IDLE)
 _PHASES = {ServiceState.PULLING: "pulling", **dict.fromkeys(_NEARLY_READY, "loading")}
 
@@ -45,6 +45,10 @@ class BackedProvider(Provider):
     async def close(self) -> None:
         """Stop the backend, where it is the mesh's."""
         await self._backend.close()
+
+    def unseen_service(self) -> ServiceStatus:
+        """Give what is known of the backend before anybody has looked: calls go elsewhere first."""
+        return UNSEEN
 
     async def start_service(self) -> AsyncIterator[ServiceStatus]:
         """Start the backend and give its states until it is ready."""

@@ -195,6 +195,10 @@ class Provider(ABC):
         """Stop the backend."""
         return await self.service_status()
 
+    def unseen_service(self) -> ServiceStatus | None:
+        """Give what is known of the backend before anybody has looked: None where none has to be started."""
+        return None
+
     async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - there is no backend here
         """Say how the backend is, with so many of the last lines that it wrote."""
         return ServiceStatus()

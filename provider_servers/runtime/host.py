@@ -36,7 +36,7 @@ class Host:
         self.provider = provider
         self.instance_id = instance_id
         self.availability = Availability()  # as it was when the server began
-        self.service: ServiceStatus | None = None  # of the backend, where there is one to be started
+        self.service: ServiceStatus | None = provider.unseen_service()  # of the backend that may have to be started
         self.store = StoreLink()
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)

@@ -13,6 +13,7 @@ import uvloop
 from automarket.rpc.channel import is_local
 from automarket.rpc.process import run_server
 from automarket.rpc.server import RpcServer
+from automarket.service_status import to_proto
 from automarket.v1 import endpoint_pb2, registry_service_pb2
 from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
 from automarket.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
@@ -131,6 +132,7 @@ class ProviderServer:
             provider=provider_to_proto(self._provider, self._host.availability),
             models=models_to_proto(self._provider),
             max_concurrent_calls=self._provider.max_concurrent_calls,
+            service=None if self._host.service is None else to_proto(self._host.service),
         )
 
 

@@ -30,12 +30,18 @@ from automarket.errors import (
 )
 from automarket.rpc.channel import errors_mapped
 from automarket.rpc.streams import EOF, BidiCall
-from automarket.v1 import asset_service_pb2, discovery_service_pb2, model_service_pb2, registry_service_pb2
+from automarket.v1 import (
+    asset_service_pb2,
+    discovery_service_pb2,
+    media_provider_service_pb2,
+    model_service_pb2,
+    registry_service_pb2,
+)
 from automarket.v1.asset_service_pb2_grpc import AssetServiceStub
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceStub
-from tests.support.gateway import chunk, facts, header, transform, until, until_served
+from tests.support.gateway import chunk, facts, header, transform, until, until_served, until_true
 from tests.support.peer import REFUSAL, TRAILERS, model, registration
 
 ROUNDS = 25
@@ -331,6 +337,27 @@ async def test_an_instance_that_cannot_be_reached_is_passed_over(here):
             assert isinstance(error, UnavailableError)
             assert error.metadata["provider"] == "bad"
             assert error.retry_after
+
+
+async def test_a_backend_that_nobody_has_looked_for_yet_comes_after_one_that_works_under_load(here):
+    unseen = media_provider_service_pb2.ServiceStatus(state=media_provider_service_pb2.SERVICE_STATE_ABSENT)
+    boxed = here.peer("boxed", service=unseen)
+    async with here.running() as channel, here.peer("runs", max_concurrent_calls=4) as runs, boxed:
+        await until_served(channel, provider="runs")
+        await until_served(channel, provider="boxed")
+        load = registry_service_pb2.InstanceLoad(active_calls=3)
+        await runs.updates.put(registry_service_pb2.RegistrationUpdate(load=load))
+        answers = [await transform(channel, header(capability_name="speech-to-text")) for _ in range(20)]
+        assert {facts(answer[0])["peer"] for answer in answers} == {"runs-1"}
+        update = registry_service_pb2.RegistrationUpdate()
+        update.service.state = media_provider_service_pb2.SERVICE_STATE_READY
+        await boxed.updates.put(update)
+
+        async def boxed_answers():
+            answer = await transform(channel, header(capability_name="speech-to-text"))
+            return facts(answer[0])["peer"] == "boxed-1"
+
+        assert await until_true(boxed_answers)
 
 
 async def test_fallbacks_are_taken_in_order(here):

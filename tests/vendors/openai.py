@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.vendors.chat import LIMIT_SAID, ChatVendor, sse
-from tests.vendors.http import answer
+from tests.vendors.http import Cut, Reply, answer
 from tests.vendors.said import TOKENS
 
 if TYPE_CHECKING:
-    from tests.vendors.http import Reply, Request
+    from tests.vendors.http import Request
 
 
 class OpenAI(ChatVendor):
@@ -37,6 +37,14 @@ class OpenAI(ChatVendor):
             ),
             "unknown-parameter": lambda _: _param("colour", "Unknown parameter: 'colour'.", "unknown_parameter"),
             "context": lambda _: self.error(400, LIMIT_SAID, "context_length_exceeded"),
+            "silent-context": lambda request: (
+                Reply(200, steps=[Cut], headers=self.headers)
+                if request.json.get("stream")
+                else self.error(400, LIMIT_SAID, "context_length_exceeded")
+            ),
+            "silent-stream": lambda request: (
+                Reply(200, steps=[], headers=self.headers) if request.json.get("stream") else self.ok(request)
+            ),
             "policy": lambda _: self.error(400, "Invalid prompt: it breaks our policy.", "content_policy_violation"),
             "bad-id": lambda _: self.error(400, "invalid model ID", None),
             "forbidden": lambda _: self.error(403, "Your organization must be verified to use the model.", None),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from automarket.errors import BackendFailed
+from automarket.errors import BackendFailed, ContextTooLong
 from automarket.v1 import conversation_pb2 as pb
 from provider_servers.openai.provider import VENDOR
 from provider_servers.runtime.chat.compatible.stream import CompletionStream
@@ -85,6 +85,19 @@ def test_what_is_sent_with_anthropic_is_pinned():
     assert token.upstream().headers["authorization"] == "Bearer tok-0123456789"
     assert "temperature" in old.models()[0].options
     assert {"temperature", "top_p", "top_k"}.isdisjoint(new.models()[0].options)
+
+
+async def test_a_server_of_ones_own_whose_stream_ends_without_a_word_is_asked_why():
+    async with talking_to("openai-compatible") as asked:
+        error = (await asked.ask("silent-context")).error
+        assert type(error) is ContextTooLong
+        assert error.metadata["context_tokens"] == "8192"
+        heard = await asked.ask("silent-stream")
+        assert (heard.text, heard.error) == (TEXT, None)
+        assert [one.json.get("stream") for one in asked.fake.posts] == [True, None, True, None]
+    async with talking_to("openai") as asked:  # a vendor bills every call
+        assert type((await asked.ask("silent-context")).error) is BackendFailed
+        assert len(asked.fake.posts) == 1
 
 
 async def test_who_is_billed_is_said():

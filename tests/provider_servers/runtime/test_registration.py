@@ -216,6 +216,25 @@ async def watching(control):
         await asyncio.wait([following])
 
 
+class Hesitating(Backed):
+    """Takes its time to look for its backend."""
+
+    async def watch_service(self):
+        await asyncio.sleep(60)
+        yield READY
+
+
+async def test_what_was_not_looked_for_yet_is_not_said_to_run(short_dir):
+    here = Here(short_dir)
+    async with here.running_control() as control, serving(Hesitating(), here.control) as served:
+        said = served.server.describe()
+        assert said.service.state == pb.SERVICE_STATE_ABSENT
+        asked = discovery_service_pb2.ListProvidersRequest()
+        await until_true(lambda: DiscoveryServiceStub(control).ListProviders(asked))
+    async with serving(Bench()) as served:
+        assert not served.server.describe().HasField("service")
+
+
 async def test_the_mesh_hears_how_a_backend_is_also_after_control_came_back(short_dir):
     here = Here(short_dir)
     provider = Backed()

@@ -84,6 +84,7 @@ class OpenAICompatibleProvider(CompatibleProvider):
     settings_class = OpenAICompatibleSettings
     url_variable = ADDRESS
     own_options = OWN_OPTIONS
+    asks_again = True
 
     @classmethod
     def availability(cls) -> Availability:

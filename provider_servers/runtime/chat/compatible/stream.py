@@ -49,12 +49,15 @@ class CompletionStream:
         self._calls = _Calls()
         self._keeper: HalfKeeper | None = None  # needed by few servers
         self._begun = False
+        self.is_silent = True  # not one event came
+        self.has_ended = False
 
     def take(self, events: Sequence[SseEvent]) -> list[Delta]:
         """Take the events of one read; give what they bring. What they say of the end is in `ending`.
 
         After an event that holds an error the rest is left aside.
         """
+        self.is_silent = self.is_silent and not events
         if not self._take_together(events):
             self._take_singly(events)
         deltas = self._gathering.take()
@@ -91,6 +94,7 @@ class CompletionStream:
 
         White space before it, which keeps a connection alive, is skipped.
         """
+        self.is_silent = False
         self._add(body.strip(), whole=True)
         self.ending.complete = self.ending.fault is None
         deltas = self._gathering.take()
@@ -104,6 +108,7 @@ class CompletionStream:
             AutoMarketError: the stream holds an error, was cut off, or brought nothing at all.
         """
         ending = self.ending
+        self.has_ended = True
         if ending.fault is not None:
             raise ending.fault
         if not ending.complete and not ending.finish:
