@@ -562,6 +562,13 @@ class VendorOverloaded(UnavailableError):
     retry = Retry.OTHER
 
 
+class VendorFailing(UnavailableError):
+    """The vendor behind the provider has failed again and again: it is not asked for a while."""
+
+    reason = "VENDOR_FAILING"
+    retry = Retry.OTHER
+
+
 class ServiceStartFailed(UnavailableError):
     """The provider's backend could not be started."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,41 +23,28 @@ _TESTS = Path(__file__).resolve().parent
 _DOCKER_SECONDS = 600
 """How long a test with Docker may take: the first one of a machine makes the images, too."""
 
-# What measures time or memory so closely that nothing else may run meanwhile; tests with Docker apart.
-_ALONE = (
-    "asset_store/test_crashes.py",
-    "asset_store/test_memory.py",
-    "bench",
-    "cli/test_chat.py",
-    "cli/test_layout.py",
-    "cli/test_startup.py",
-    "cli/test_supervisor.py",
-    "cli/test_up.py",
-    "client/test_by_digest.py",
-    "client/test_sync.py",
-    "e2e",
-    "gateway",
-    "media/test_stream.py",
-    "provider_servers/chat/test_closing.py",
-    "provider_servers/flite/test_provider.py",
-    "rpc",
-)
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell xdist which tests belong to one process: those of a file, and all with Docker, which share its engine."""
-    alone = tuple(str(_TESTS / one) for one in _ALONE)
     for item in items:
         docker = item.get_closest_marker("docker")
         item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
-        if not docker and str(item.path).startswith(alone):
-            item.add_marker(pytest.mark.alone)
         if (docker or item.get_closest_marker("alone")) and not item.get_closest_marker("soak"):
             # These measure time on a machine that others share: one that fails is run once more, and shown as such.
             item.add_marker(pytest.mark.flaky(reruns=1))
         if docker and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_DOCKER_SECONDS))
+    _put_long_ones_first(items)
+
+
+def _put_long_ones_first(items: list[pytest.Item]) -> None:
+    """Order files so that a process is not left at the end with much to do: those with Docker, with slow tests, others.
+
+    Xdist has to be told to keep this order: --no-loadscope-reorder.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.get_closest_marker("docker"), item.path not in slow))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -78,6 +66,19 @@ def _containers(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """Give a new folder with a short path: a Unix socket's path has at most 107 bytes."""
+    with _short_dir() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def module_dir() -> Iterator[Path]:
+    """Give such a folder for all tests of a module."""
+    with _short_dir() as path:
+        yield path
+
+
+@contextmanager
+def _short_dir() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="am-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 An instance that fails again and again is ejected: it gets no calls for a second, for twice as long each time it does so
 again, for a minute at most. Then one call is let through; an answer to that re-admits it.
+
+A vendor's model that asked to be left alone for a while gets no calls meanwhile, as long as there are others.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ WELL_SECONDS: Final = 10.0
 _MOST_DOUBLINGS: Final = 6
 _SHORTEST_LATENCY: Final = 1e-6
 _NOBODY: Final = frozenset[str]()
+_NOTHING: Final = frozenset[tuple[str, str]]()
 
 
 class Standing:
@@ -112,6 +115,7 @@ class Balance:
     def __init__(self) -> None:
         self.standings: dict[str, Standing] = {}
         self._out: dict[str, Standing] = {}  # in the order in which they were ejected
+        self._resting: dict[tuple[str, str], float] = {}
         self._begun = 0
 
     def begin(self, instance_id: str) -> None:
@@ -189,6 +193,17 @@ class Balance:
         """
         ours = [one for one in self._out if one in ejected and one in instance_ids]
         return frozenset(ours[: len(instance_ids) // 2])
+
+    def rest(self, provider_id: str, model_id: str, until: float) -> None:
+        """Note that a provider wants no calls for one of its models until then."""
+        self._resting[provider_id, model_id] = until
+
+    def resting(self, now: float) -> frozenset[tuple[str, str]]:
+        """Give providers and models that want no calls now."""
+        if not self._resting:
+            return _NOTHING
+        self._resting = {one: until for one, until in self._resting.items() if now < until}
+        return frozenset(self._resting)
 
     def forget(self, keep: set[str]) -> None:
         """Forget instances that are not to be kept, when they have no calls left."""

@@ -33,6 +33,7 @@ class Call:
         attempts: servers that had a part of the request.
         bytes_out: bytes of answers that servers sent.
         tried: instances that had the call, or could not be reached.
+        refused: vendors, and models of theirs, that refused the call.
         encoding: grpc-encoding of the answer that has begun; None before.
         is_committed: the client has data of an answer.
         is_counted: the instance's outstanding calls hold this one.
@@ -65,6 +66,7 @@ class Call:
         "moved",
         "moved_at",
         "reason",
+        "refused",
         "said",
         "sent_at",
         "server",
@@ -95,6 +97,7 @@ class Call:
         self.attempts = 0
         self.bytes_out = 0
         self.tried: set[str] = set()
+        self.refused: set[tuple[str, str]] = set()
         self.encoding: bytes | None = None
         self.is_committed = False
         self.is_counted = False

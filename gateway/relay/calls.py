@@ -27,6 +27,7 @@ from gateway.relay.headers import block
 from gateway.relay.heads import MalformedError, RequestHead, answer_block, is_grpc, read_request, timeout_field
 from gateway.relay.line import RETRY_SECONDS
 from gateway.relay.metadata import target_from_metadata
+from gateway.relay.resting import note_refusal
 from gateway.relay.retry import Failure, may_replay
 from gateway.relay.status import trailers
 from gateway.relay.trace import span_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.relay.local import Health
     from gateway.relay.retry import RetryBudget
     from gateway.relay.shared import Shared
+    from gateway.relay.status import Advice
     from gateway.relay.stream import Stream
     from gateway.relay.table import Table
 
@@ -221,7 +223,7 @@ class Calls:
             return fixed(table, call.head.path)
         if not table.control:
             raise UnavailableError("the gateway has just started", hint="try again", retry_after=0.5)
-        route = choose(table, call.target, self._balance, frozenset(call.tried), now)
+        route = choose(table, call.target, self._balance, frozenset(call.tried), now, refused=frozenset(call.refused))
         return Destination(route.address, f"provider {route.provider_id}", route)
 
     def _request_block(self, call: Call, destination: Destination, now: float) -> bytes:
@@ -287,9 +289,10 @@ class Calls:
         call.drop_kept()
         server.is_fast = True
 
-    def trailed(self, call: Call, server: Stream, head: AnswerHead, advice: str) -> None:
+    def trailed(self, call: Call, server: Stream, head: AnswerHead, advice: Advice) -> None:
         """Take the trailers of a call."""
         code = head.code if head.code is not None else Code.UNKNOWN
+        note_refusal(call, advice, self._balance, self._shared.clock())
         is_bare = not head.details and code in (Code.UNAVAILABLE, Code.CANCELLED)
         call.said = None if is_bare else head
         if is_bare and self._is_late(call):
@@ -298,13 +301,13 @@ class Calls:
             return
         if is_bare or (code == Code.UNAVAILABLE and not call.is_committed):
             failure = Failure.UNAVAILABLE
-            if self._can_replay(call, failure, advice):
+            if self._can_replay(call, failure, advice.retry):
                 self._replay(call, server, failure)
                 return
             if is_bare:
                 self.failed(call, server, Failure.OTHER)
                 return
-        elif code != Code.OK and not call.is_committed and self._can_replay(call, Failure.OTHER, advice):
+        elif code != Code.OK and not call.is_committed and self._can_replay(call, Failure.OTHER, advice.retry):
             self._replay(call, server, Failure.OTHER)
             return
         call.code = code
@@ -334,6 +337,7 @@ class Calls:
             return False
         if call.destination.route is None:  # nobody else has these methods: once more, on a new connection
             return failure in (Failure.REFUSED, Failure.GOAWAY) and call.attempts < 2
+        fallbacks = len(call.target.fallbacks) if call.target is not None else 0
         allowed = may_replay(
             failure,
             route=call.destination.route,
@@ -341,8 +345,9 @@ class Calls:
             committed=call.is_committed,
             attempts=call.attempts,
             advice=advice,
+            fallbacks=fallbacks,
         )
-        return allowed and (failure.is_free or self._budget.take(self._shared.clock()))
+        return allowed and (failure.is_free or fallbacks > 0 or self._budget.take(self._shared.clock()))
 
     def _replay(self, call: Call, server: Stream, failure: Failure) -> None:
         self.replays += 1

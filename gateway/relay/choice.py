@@ -3,14 +3,15 @@
 Among the instances that fit, those here come before vendors, and those that take work at once before those whose
 backend has to be started. Then the one with the fewest calls for each of its places
 takes the call, then the one that answers sooner, then the one whose turn it is. Instances that keep failing are passed
-over while others are left.
+over while others are left, and so are vendors that asked to wait, be the others fallbacks.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from automarket.errors import (
     AutoMarketError,
@@ -56,6 +57,7 @@ class Route:
         replay_safe: the call may run twice.
         deduplicates: the call may be made twice when it has a request id.
         limit: calls that the instance takes, its own waiting line included; 0 is no bound.
+        local: the provider runs models itself, it is no vendor's.
     """
 
     provider_id: str
@@ -65,6 +67,7 @@ class Route:
     replay_safe: bool = False
     deduplicates: bool = False
     limit: int = 0
+    local: bool = True
 
 
 class AllBusy(Exception):
@@ -79,12 +82,23 @@ class AllBusy(Exception):
         self.provider_ids = provider_ids
 
 
+class _Past(NamedTuple):
+    """What is known of a call that is to be sent somewhere, and of those before it."""
+
+    balance: Balance
+    avoid: frozenset[str]
+    refused: frozenset[tuple[str, str]]
+    now: float
+
+
 def choose(
     table: Table,
     target: Target,
     balance: Balance | None = None,
     avoid: frozenset[str] = frozenset(),
     now: float = 0.0,
+    *,
+    refused: frozenset[tuple[str, str]] = frozenset(),
 ) -> Route:
     """Choose the least loaded instance among those that fit the target, or else its fallbacks in order.
 
@@ -94,6 +108,7 @@ def choose(
         balance: what the chooser itself has seen of the instances.
         avoid: instances that were tried already.
         now: monotonic seconds.
+        refused: providers and models that have refused the call.
 
     Raises:
         TargetMissing: the target asks for nothing.
@@ -105,11 +120,19 @@ def choose(
     """
     if not any((target.capability, target.model, target.provider, target.output_role)):
         raise TargetMissing("the call names no capability, model, provider or output role", hint="set request.target")
+    past = _Past(balance or _NOTHING_SEEN, avoid, refused, now)
+    if resting := past.balance.resting(now):
+        with suppress(*_OTHERS_MAY):  # rather one that rests than none: it says itself how long it does
+            return _first(table, target, past._replace(refused=refused | resting))
+    return _first(table, target, past)
+
+
+def _first(table: Table, target: Target, past: _Past) -> Route:
     first: AutoMarketError | None = None
     busy: AllBusy | None = None
     for alternative in target.alternatives():
         try:
-            return _choose(table, alternative, balance or _NOTHING_SEEN, avoid, now)
+            return _choose(table, alternative, past)
         except AllBusy as error:
             busy = busy or error
         except _OTHERS_MAY as error:
@@ -117,10 +140,14 @@ def choose(
     raise busy or first or AssertionError("a target has at least itself as an alternative")
 
 
-def _choose(table: Table, target: Target, balance: Balance, avoid: frozenset[str], now: float) -> Route:
+def _choose(table: Table, target: Target, past: _Past) -> Route:
+    balance, avoid, refused, now = past
     ejected = balance.ejected(now)
     full: dict[str, None] = {}
-    for pool in _OFFERS.find(table, target):
+    for candidates in _OFFERS.find(table, target):
+        pool = candidates
+        if refused:
+            pool = tuple(one for one in candidates if (one.provider.id, one.model.id) not in refused)
         out = _passed_over(pool, balance, ejected) if ejected else ejected
         found = _least_loaded(pool, balance, avoid | out, now, full)
         if found is None and not full and out:  # all others were tried
@@ -180,4 +207,5 @@ def _route(found: Candidate) -> Route:
         replay_safe=model.replay_safe,
         deduplicates=model.deduplicates,
         limit=instance.max_concurrent + instance.max_queued if instance.max_concurrent else 0,
+        local=found.provider.local,
     )

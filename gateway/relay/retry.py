@@ -6,6 +6,7 @@
 | the connection was lost, or UNAVAILABLE | where twice does no harm: once, and out of the budget |
 | any other status | only where the provider advises it: once, and out of the budget |
 
+A call that names fallbacks may go once more for each of them, and not out of the budget: its caller has said where.
 After the first data of an answer nothing is. A provider's advice ("same", "other", "never") decides where it gives one.
 """
 
@@ -46,7 +47,14 @@ _STATUSES: Final = frozenset({Failure.UNAVAILABLE, Failure.OTHER})
 
 
 def may_replay(
-    failure: Failure, *, route: Route, has_request_id: bool, committed: bool, attempts: int, advice: str
+    failure: Failure,
+    *,
+    route: Route,
+    has_request_id: bool,
+    committed: bool,
+    attempts: int,
+    advice: str,
+    fallbacks: int = 0,
 ) -> bool:
     """Tell whether a call may be sent elsewhere.
 
@@ -57,12 +65,13 @@ def may_replay(
         committed: the client has data of an answer.
         attempts: servers that had the call so far.
         advice: what the provider's status says about trying again, empty where it says nothing.
+        fallbacks: how many the caller names.
     """
     if committed:
         return False
     if failure.is_free:
         return True
-    if attempts >= MOST_ATTEMPTS:
+    if attempts >= MOST_ATTEMPTS + fallbacks:
         return False
     if failure in _STATUSES and advice in _ADVICE:
         return advice == Retry.OTHER  # "same" means after a while, which is the caller's to wait

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from gateway.relay.frames import ErrorCode
 from gateway.relay.heads import AnswerHead, MalformedError, read_answer
 from gateway.relay.retry import Failure
-from gateway.relay.status import retry_of
+from gateway.relay.status import NO_ADVICE, advice_of
 
 if TYPE_CHECKING:
     from gateway.relay.call import Call
@@ -97,7 +97,7 @@ class ServerSide:
         elif head.http_status in _INFORMATIONAL and not end:
             pass
         elif end:
-            self._calls.trailed(call, stream, head, retry_of(head.details) if head.code else "")
+            self._calls.trailed(call, stream, head, advice_of(head.details) if head.code else NO_ADVICE)
         else:
             self._calls.answered(call, stream, head)
 

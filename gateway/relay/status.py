@@ -7,7 +7,7 @@ cannot tell whether a provider answered or the gateway.
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from gateway.relay.wire import fields, message, number, text
@@ -31,10 +31,12 @@ _FRAMING_BYTES: Final = 12
 _ENVELOPE_BYTES: Final = 64
 
 _TYPES: Final = "type.googleapis.com/google.rpc."
-_ERROR_INFO: Final = "/google.rpc.ErrorInfo"
+_ERROR_INFO: Final = b"/google.rpc.ErrorInfo"
+_RETRY_INFO: Final = b"/google.rpc.RetryInfo"
 # Printable ASCII stands for itself in grpc-message, but for the sign that begins an escape.
 _PLAIN: Final = "".join(chr(code) for code in range(0x20, 0x7F) if code != ord("%"))
 _NANOS: Final = 1_000_000_000
+_LONGEST_DELAY: Final = 1 << 40
 
 
 def trailers(error: AutoMarketError) -> list[tuple[bytes, bytes]]:
@@ -48,24 +50,44 @@ def trailers(error: AutoMarketError) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def retry_of(details: bytes) -> str:
-    """Give the advice on retrying (`same`, `other`, `never`) in a grpc-status-details-bin value, "" without any.
+class Advice(NamedTuple):
+    """What a status says about trying again.
+
+    Attributes:
+        retry: `same`, `other` or `never`; empty where it does not say.
+        reason: of the error.
+        seconds: to wait; 0 where it does not say.
+    """
+
+    retry: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+NO_ADVICE: Final = Advice()
+
+
+def advice_of(details: bytes) -> Advice:
+    """Give the advice on trying again in a grpc-status-details-bin value.
 
     Args:
         details: base64 as it came, padded or not; what is over 16 KiB is not looked at.
     """
     if len(details) > MAX_READ_BYTES:
-        return ""
-    found = ""
+        return NO_ADVICE
+    retry = reason = ""
+    seconds = 0.0
     try:
         bare = details.rstrip(b"=")
         for packed in _messages(base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True), 3):
             type_url, value = _pair(packed)
-            if type_url.endswith(_ERROR_INFO.encode()):
-                found = _retry_in(value)
+            if type_url.endswith(_ERROR_INFO):
+                retry, reason = _told_in(value)
+            elif type_url.endswith(_RETRY_INFO):
+                seconds = _seconds_in(value)
     except ValueError:  # somebody else's trailer
-        return ""
-    return found
+        return NO_ADVICE
+    return Advice(retry, reason, seconds)
 
 
 def _percent_encoded(said: str) -> bytes:
@@ -150,18 +172,30 @@ def _clip_tail(lines: Iterable[str], max_bytes: int) -> list[str]:
 # Reading
 
 
-def _retry_in(info: bytes) -> str:
-    """Give the advice in an ErrorInfo; in another domain than ours the word may mean anything."""
-    domain, retry = b"", b""
+def _told_in(info: bytes) -> tuple[str, str]:
+    """Give advice and reason in an ErrorInfo; in another domain than ours the words may mean anything."""
+    reason, domain, retry = b"", b"", b""
     for field, _, value in fields(info):
         if not isinstance(value, bytes):
             continue
-        if field == 2:
+        if field == 1:
+            reason = value
+        elif field == 2:
             domain = value
         elif field == 3:
             key, fact = _pair(value)
             retry = fact if key == b"retry" else retry
-    return retry.decode() if domain == DOMAIN.encode() else ""
+    return (retry.decode(), reason.decode()) if domain == DOMAIN.encode() else ("", "")
+
+
+def _seconds_in(info: bytes) -> float:
+    """Give the delay in a RetryInfo; 0 for a negative one, whose varint is a large one."""
+    whole = nanos = 0
+    for delay in _messages(info, 1):
+        for field, _, value in fields(delay):
+            if isinstance(value, int):
+                whole, nanos = (value, nanos) if field == 1 else (whole, value)
+    return whole + nanos / _NANOS if whole < _LONGEST_DELAY and nanos < _NANOS else 0.0
 
 
 def _pair(data: bytes) -> tuple[bytes, bytes]:

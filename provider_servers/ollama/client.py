@@ -148,11 +148,14 @@ class OllamaClient:
 
         Raises:
             ModelUnknown: the backend does not have the model.
+            ContextTooLong: the conversation has more tokens than the model has in view.
             InvalidRequestError: it cannot do what is asked.
             ProviderBusy: it has too much to do.
             BackendFailed: it failed, or the stream ended before its end marker.
         """
-        body: dict[str, Any] = {"model": model, "messages": list(messages), "stream": True, **(further or {})}
+        # What is over the context would be left out without a word.
+        asked = {"model": model, "messages": list(messages), "stream": True, "truncate": False}
+        body: dict[str, Any] = asked | dict(further or {})
         if options:
             body["options"] = dict(options)
         if keep_alive is not None:

@@ -31,8 +31,8 @@ _OWN: dict[str, Any] = {
         "type": "integer",
         "minimum": 256,
         "maximum": 10_000_000,
-        "description": "Tokens in view, the answer included; what is over is cut off at its beginning. A change of it "
-        "loads the model anew. Not set: as the backend is set up, often 4,096.",
+        "description": "Tokens in view, the answer included; what is longer is refused. A change of it loads the model "
+        "anew. Not set: as the backend is set up, often 4,096.",
     },
     "keep_alive": {
         "type": "number",

@@ -49,6 +49,7 @@ def make_file(path, size: int) -> None:
             file.write(number.to_bytes(8, "big") + block[8:])
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_256_mib_go_in_and_out_in_little_memory(store, client, tmp_path):
     await round_trip(store, client, tmp_path, 256 * MIB)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mesh import parent_of, processes, wait_until
+from tests.support.mesh import processes, processes_below, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,7 @@ class Up:
 
     def below(self) -> set[int]:
         """Give the processes of this mesh."""
-        found = {self.process.pid}
-        while more := {pid for pid in processes() if parent_of(pid) in found} - found:
-            found |= more
-        return found - {self.process.pid}
+        return set(processes_below(self.process.pid))
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
     assert caught.value.hint == "name another one: --data-dir DIR"
 
 
+@pytest.mark.alone
 async def test_a_second_mesh_in_the_same_data_folder_is_told_where_the_first_is(tmp_path):
     lock = await lock_data_dir(tmp_path / "up.lock", "127.0.0.1:1")
     begin = time.monotonic()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import resource
 import subprocess
 
+import pytest
+
 from tests.cli.conftest import AUTOMARKET
 
 
+@pytest.mark.alone
 def test_help_comes_quickly_and_says_what_exit_codes_mean():
     """Against what Python itself takes: machines differ."""
     python = AUTOMARKET[0]

@@ -197,6 +197,7 @@ async def test_a_folder_that_is_another_stores_is_left_alone(taker, tmp_path):
         name.write_text(own)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_by_digest_is_a_hundred_times_faster_than_streaming_through_the_gateway(taker, tmp_path):
     size, rounds = 256 * MIB, 5

@@ -66,6 +66,7 @@ async def test_errors_are_the_same(place):
     await in_thread(script)
 
 
+@pytest.mark.alone
 async def test_leaving_the_iteration_cancels_the_call(place):
     def script() -> None:
         with sync.connect(place.address) as mesh, mesh.stream("hi", model="echo", fault="hang") as stream:
@@ -101,6 +102,7 @@ async def test_many_threads_may_call(place):
     await in_thread(script)
 
 
+@pytest.mark.alone
 async def test_control_c_cancels_the_call_and_the_script_ends_at_once(place):
     program = (
         "import sys\nfrom automarket import sync\n"

@@ -174,6 +174,7 @@ async def kill_the_store_at(size, running, offsets):
 # --- providers and control ---
 
 
+@pytest.mark.alone
 @MESHES
 async def test_a_killed_provider_leaves_the_mesh_at_once_and_comes_back_by_itself(meshes, short_dir):
     require("pocketsphinx", "ffmpeg")
@@ -240,6 +241,7 @@ def ffmpeg_children(running):
     return [pid for pid, command in running.children().items() if "ffmpeg" in command.split(" ")[0].rsplit("/", 1)[-1]]
 
 
+@pytest.mark.alone
 async def test_a_cancel_ends_ffmpeg_and_the_providers_work_within_half_a_second(short_dir, media):
     require("pocketsphinx", "ffmpeg")
     film = media.talk_faststart_mp4().read_bytes()
@@ -271,6 +273,7 @@ async def test_a_cancel_ends_ffmpeg_and_the_providers_work_within_half_a_second(
             await until(idle, 1.0, "the provider is idle")
 
 
+@pytest.mark.alone
 async def test_a_deadline_of_two_seconds_is_at_most_two_seconds_to_the_provider(short_dir):
     async with (
         mesh_running(short_dir, "ffmpeg") as running,

@@ -85,6 +85,7 @@ async def hold_calls(stack, address, count):
     return held
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("meshes", [1, pytest.param(10, marks=SOAK)])
 async def test_a_killed_worker_is_back_within_a_second_and_the_other_one_does_not_notice(meshes, short_dir):
     for number in range(meshes):

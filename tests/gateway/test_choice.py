@@ -230,6 +230,31 @@ def test_a_place_that_may_become_free_is_better_than_an_instance_that_fails():
         choose(both, Target(model="en"), balance, now=0.5)
 
 
+def test_a_model_that_rests_comes_after_every_other_and_before_nobody():
+    paid = [provider(name, STT, local=False) for name in ("one", "two")]
+    both, balance = table(*paid, provider("speak", TTS)), Balance()
+    balance.rest("one", "en", 5.0)
+    balance.begin("two-1")
+    assert choose(both, Target(model="en"), balance, now=1.0).provider_id == "two"
+    assert choose(both, Target(model="en"), balance, now=6.0).provider_id == "one"
+    balance.rest("one", "en", 5.0)
+    balance.rest("two", "en", 5.0)
+    target = Target(model="en", fallbacks=(("rms", ""),))
+    assert choose(both, target, balance, now=1.0).model_id == "rms", "a fallback does not rest"
+    assert choose(both, Target(model="en"), balance, now=1.0).provider_id == "one"
+    assert choose(both, Target(model="en", provider="two"), balance, now=1.0).provider_id == "two"
+    assert balance.resting(5.0) == frozenset()
+
+
+def test_what_has_refused_a_call_is_not_asked_again_and_another_model_there_is():
+    vendor = provider("vendor", STT, replace(STT, id="large", names=("large",)), instances=2, local=False)
+    target = Target(model="en", fallbacks=(("large", "vendor"),))
+    refused = frozenset({("vendor", "en")})
+    assert choose(table(vendor), target, refused=refused).model_id == "large"
+    with pytest.raises(ProviderUnavailable):
+        choose(table(vendor), Target(model="en"), refused=refused)
+
+
 def test_fallbacks_come_before_waiting_and_waiting_before_an_error():
     both = table(bounded("listen", STT), bounded("speak", TTS))
     balance = seen("listen-1", "listen-1")

@@ -68,6 +68,7 @@ async def upload():
         await asyncio.sleep(0.005)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("do", "chunks", "phase"),
     [("hang", None, "running"), ("wait", None, "before the first event"), ("echo", upload, "running")],
@@ -94,6 +95,7 @@ async def test_a_provider_that_is_killed_ends_its_calls_within_a_second_naming_p
             await until_served(channel, provider="one")
 
 
+@pytest.mark.alone
 async def test_a_provider_that_is_killed_is_out_of_rotation_within_a_second_and_calls_go_elsewhere(processes, rounds):
     async with running(processes, "one", "two") as channel:
         for _ in range(rounds):
@@ -174,6 +176,7 @@ async def test_a_provider_that_dies_right_after_control_started_is_out_all_the_s
             assert facts(answer[0])["peer"] == "two-1"
 
 
+@pytest.mark.alone
 async def test_control_that_stops_in_order_leaves_the_table_and_takes_providers_back(processes, rounds):
     async with running(processes, "one") as channel:
         for _ in range(rounds):
@@ -209,6 +212,7 @@ async def retried(call):
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.alone
 async def test_a_client_that_is_killed_ends_the_work_of_the_provider(processes, rounds):
     async with running(processes, "one") as channel:
         for _ in range(rounds):

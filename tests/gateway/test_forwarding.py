@@ -152,6 +152,7 @@ async def test_a_provider_that_answers_without_reading_everything_still_succeeds
             assert last.event.HasField("finished")
 
 
+@pytest.mark.alone
 async def test_cancelling_reaches_the_provider(here):
     async with here.running() as channel, here.peer():
         await until_served(channel, model="words")
@@ -171,6 +172,7 @@ async def test_cancelling_reaches_the_provider(here):
                 assert took < 0.5
 
 
+@pytest.mark.alone
 async def test_a_deadline_shrinks_on_the_way_and_ends_the_work_of_the_provider(here):
     async with here.running() as channel, here.peer():
         await until_served(channel, model="words")

@@ -197,6 +197,7 @@ async def test_a_fault_of_the_source_is_raised_as_it_is_and_ends_ffmpeg(media):
         assert media_children() == []
 
 
+@pytest.mark.alone
 async def test_closing_early_ends_ffmpeg_and_closes_the_source(media):
     data = media.speech_wav().read_bytes()
     for _ in range(TIMES):
@@ -221,6 +222,7 @@ async def test_closing_early_ends_ffmpeg_and_closes_the_source(media):
         assert media_children() == []
 
 
+@pytest.mark.alone
 async def test_cancelling_ends_ffmpeg_within_half_a_second(media):
     data = media.speech_wav().read_bytes()[44:]
 

@@ -15,6 +15,8 @@ from automarket.v1 import model_service_pb2
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
 from tests.rpc.serving import asking, endless, header, serving
 
+pytestmark = pytest.mark.alone
+
 AT_ONCE = 0.5  # seconds
 
 

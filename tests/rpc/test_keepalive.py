@@ -62,6 +62,7 @@ def process(program, argument):
         child.stdout.close()
 
 
+@pytest.mark.alone
 async def test_a_frozen_server_is_noticed_within_seconds(short_dir):
     with process(SERVER, str(short_dir)) as server:
         await asyncio.to_thread(server.stdout.readline)
@@ -79,6 +80,7 @@ async def test_a_frozen_server_is_noticed_within_seconds(short_dir):
             assert time.monotonic() - begin < NOTICED_WITHIN
 
 
+@pytest.mark.alone
 async def test_a_frozen_client_is_noticed_within_seconds(short_dir):
     async with serving(short_dir) as (models, _, _):
         with process(CLIENT, f"unix:{short_dir}/s.sock") as client:

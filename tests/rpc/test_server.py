@@ -136,6 +136,7 @@ async def test_a_drained_server_finishes_its_calls_and_takes_no_new_ones(short_d
         assert time.monotonic() - begin < 2
 
 
+@pytest.mark.alone
 async def test_a_drain_tells_those_who_watch_health_and_does_not_wait_for_them(short_dir):
     async with serving(short_dir) as (_, channel, server):
         watch = health_pb2_grpc.HealthStub(channel).Watch(MODELS)
@@ -146,6 +147,7 @@ async def test_a_drain_tells_those_who_watch_health_and_does_not_wait_for_them(s
         assert time.monotonic() - begin < 1
 
 
+@pytest.mark.alone
 async def test_a_drain_cancels_what_is_not_finished_in_time(short_dir):
     async with serving(short_dir) as (models, channel, server):
         async with BidiCall(ModelServiceStub(channel).Transform(), header(), endless()) as call:

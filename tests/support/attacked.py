@@ -95,17 +95,16 @@ class Attacked(Processes):
         return len(list((self._proc / "fd").iterdir()))
 
     @asynccontextmanager
-    async def unharmed(self, calls: int = 16):
+    async def unharmed(self, calls: int = 8):
         """Check that what happens inside costs the normal load no call, and the gateway little memory."""
         if self.load is None:
             await asyncio.to_thread(self.start_load)
         load = self.load
         assert load is not None
-        lost = len(load.lost)
         yield
         await asyncio.to_thread(load.wait, calls)
         assert not self.is_over("gateway"), "the gateway has ended"
-        assert load.lost[lost:] == [], load.lost[lost:][:3]
+        assert load.lost == [], load.lost[:3]
         assert self.peak_mebibytes("gateway") < MOST_MEBIBYTES
 
     async def until_idle(self, seconds: float = 10) -> None:

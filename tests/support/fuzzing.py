@@ -28,8 +28,9 @@ from hyperframe.frame import (
 
 from gateway.relay.limits import Limits
 from gateway.relay.settings import RelaySettings
+from gateway.relay.sockets import Wire
 from gateway.relay.table import Instance, Model, Provider, Table, encode_table
-from gateway.relay.worker import Wire, Worker
+from gateway.relay.worker import Worker
 from tests.support import h2
 from tests.support.gateway import header
 

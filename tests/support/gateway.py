@@ -225,8 +225,10 @@ class Processes:
 
     def kill(self, name: str) -> float:
         """Kill -9 a process; give the time."""
-        begin = self.signal(name, signal.SIGKILL)
-        self._running.pop(name).wait(5)
+        process = self._running.pop(name)
+        begin = time.monotonic()
+        process.kill()
+        process.wait(5)
         return begin
 
     def stop(self, name: str) -> int:

@@ -51,6 +51,24 @@ def processes() -> dict[int, str]:
     return found
 
 
+def parent_of(pid: int) -> int:
+    """Give the parent of a process, 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def processes_below(ancestor: int) -> dict[int, str]:
+    """Give the command line of every process that descends from one, which other tests' processes do not."""
+    running = processes()
+    parents = {pid: parent_of(pid) for pid in running}
+    below = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {pid: running[pid] for pid in below - {ancestor}}
+
+
 @dataclass(slots=True)
 class RunningMesh:
     """A mesh that runs."""
@@ -62,14 +80,7 @@ class RunningMesh:
 
     def children(self) -> dict[int, str]:
         """Give the command lines of all processes below the supervisor."""
-        parents = {pid: parent_of(pid) for pid in processes()}
-        below: set[int] = {self.supervisor.pid}
-        while True:
-            more = {pid for pid, parent in parents.items() if parent in below} - below
-            if not more:
-                break
-            below |= more
-        return {pid: command for pid, command in processes().items() if pid in below - {self.supervisor.pid}}
+        return processes_below(self.supervisor.pid)
 
     def pids_of(self, *words: str) -> list[int]:
         """Give the children whose command lines have all the words."""
@@ -98,14 +109,6 @@ class RunningMesh:
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )
-
-
-def parent_of(pid: int) -> int:
-    """Give the parent of a process, 0 when it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 @asynccontextmanager

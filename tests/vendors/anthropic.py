@@ -10,12 +10,14 @@ from tests.vendors.said import (
     ARGUMENTS,
     CACHED_TOKENS,
     COMPLETION_TOKENS,
+    JSON_TOKENS,
     KEY,
     PROMPT_TOKENS,
     TEXT,
     THOUGHTS,
     TOKENS,
     TOOL,
+    heeding,
     pieces,
 )
 
@@ -39,7 +41,7 @@ def event(name: str, **values: Any) -> bytes:
 class Anthropic:
     def __init__(self) -> None:
         self.scenarios: dict[str, Callable[[Request], Reply]] = {
-            "ok": lambda request: self.message(request, [_text(TOKENS)], "end_turn"),
+            "ok": self.ok,
             "reasoning": lambda request: self.message(request, [_thinking(), _text(TOKENS)], "end_turn"),
             "redacted": lambda request: self.message(request, [_redacted(), _text(TOKENS)], "end_turn"),
             "tools": lambda request: self.message(request, [_tool(0, TOOL, pieces(ARGUMENTS, 50))], "tool_use"),
@@ -88,6 +90,7 @@ class Anthropic:
             ),
             "failed": lambda _: refused(500, "api_error", "Internal server error"),
             "timeout": lambda _: refused(504, "timeout_error", "Timed out"),
+            "html-524": lambda _: page(524),
             "overloaded": lambda _: refused(529, "overloaded_error", "Overloaded", retry_after="8"),
             "never": lambda _: refused(500, "api_error", "No use", x_should_retry="false"),
         }
@@ -105,8 +108,19 @@ class Anthropic:
             return refused(400, "invalid_request_error", "max_tokens: Field required")
         if any(message["role"] == "system" for message in body["messages"]):
             return refused(400, "invalid_request_error", 'messages: Unexpected role "system"')
-        scenario = self.scenarios.get("ok" if body["model"].startswith("claude-") else body["model"])
+        name = "ok" if body["model"].startswith("claude-") else body["model"].partition("+")[0]
+        scenario = self.scenarios.get(name)
         return refused(404, "not_found_error", f"model: {body['model']}") if scenario is None else scenario(request)
+
+    def ok(self, request: Request) -> Reply:
+        """Say what is always said, as JSON where that is wanted, up to a stop or to so many tokens."""
+        body = request.json
+        tokens = JSON_TOKENS if body.get("output_config", {}).get("format") else TOKENS
+        stops = body.get("stop_sequences", ())
+        said, finish = heeding(tokens, stops, body["max_tokens"])
+        stopped = any(one in "".join(tokens) for one in stops)
+        reason = {"length": "max_tokens", "stop": "stop_sequence" if stopped else "end_turn"}[finish]
+        return self.message(request, [_text(said)], reason)
 
     def texts(self, tokens: Sequence[str]) -> list[bytes]:
         start = event("content_block_start", index=0, content_block={"type": "text", "text": ""})

@@ -1,7 +1,7 @@
 """What servers of OpenAI's chat completions have in common: chunks, scenarios by the name of the model, and errors.
 
 The model that is asked for says what happens: "ok" and those of the list answer, "cut" breaks off, "rate-limit"
-refuses. A model that is not a scenario is unknown.
+refuses. "cut+anything" is another model that does the same. A model that is not a scenario is unknown.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from tests.vendors.said import (
     CACHED_TOKENS,
     CALL_ID,
     COMPLETION_TOKENS,
+    JSON_TOKENS,
     KEY,
     PROMPT_TOKENS,
     REASONING_TOKENS,
     THOUGHTS,
     TOKENS,
     TOOL,
+    heeding,
     pieces,
 )
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.vendors.http import Step
 
+PACE_SECONDS = 0.1
 DONE = b"data: [DONE]\n\n"
 LIMIT_SAID = (
     "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens. "
@@ -59,6 +62,7 @@ class ChatVendor(ABC):
             "length": lambda request: self.chat(request, ["Once"], "length"),
             "filtered": lambda request: self.chat(request, ["I"], "content_filter"),
             "slow": lambda _: self.stream([*self.texts(["a"]), Pause(30), *self.texts(["b"]), DONE]),
+            "paced": self.paced,
             "stalled-before": lambda _: self.stream([Pause(30)]),
             "cut": lambda _: self.stream([*self.texts(TOKENS[:3]), Cut]),
             "ends-early": lambda _: self.stream(self.texts(TOKENS[:3])),
@@ -105,7 +109,7 @@ class ChatVendor(ABC):
             return self.no_key(request)
         if request.path.endswith("/chat/completions"):
             body = request.json
-            scenario = self.scenarios.get("ok" if body["model"] in self.real else body["model"])
+            scenario = self.scenarios.get("ok" if body["model"] in self.real else body["model"].partition("+")[0])
             return self.unknown(body["model"]) if scenario is None else scenario(request)
         return self.other(request)
 
@@ -123,7 +127,17 @@ class ChatVendor(ABC):
         )
 
     def ok(self, request: Request) -> Reply:
-        return self.chat(request, TOKENS, "stop")
+        """Say what is always said, as JSON where that is wanted, up to a stop or to so many tokens."""
+        body = request.json
+        wanted = body.get("response_format", {}).get("type", "text")
+        most = body.get("max_completion_tokens", body.get("max_tokens"))
+        said = heeding(TOKENS if wanted == "text" else JSON_TOKENS, body.get("stop", ()), most)
+        return self.chat(request, *said)
+
+    def paced(self, request: Request) -> Reply:
+        """Say a token every now and then."""
+        steps = [step for text in self.texts(TOKENS) for step in (text, Pause(PACE_SECONDS))]
+        return self.stream([*steps, *self.end(request, "stop"), DONE])
 
     def reasoning(self, request: Request) -> Reply:
         return self.chat(request, TOKENS, "stop", thoughts=THOUGHTS)

@@ -32,10 +32,20 @@ class OpenAI(ChatVendor):
             "unsupported": lambda _: _param(
                 "stop", "Unsupported parameter: 'stop' is not supported with this model.", "unsupported_parameter"
             ),
+            "unsupported-value": lambda _: _param(
+                "temperature", "Unsupported value: 'temperature' does not support 0.2.", "unsupported_value"
+            ),
+            "unknown-parameter": lambda _: _param("colour", "Unknown parameter: 'colour'.", "unknown_parameter"),
             "context": lambda _: self.error(400, LIMIT_SAID, "context_length_exceeded"),
             "policy": lambda _: self.error(400, "Invalid prompt: it breaks our policy.", "content_policy_violation"),
             "bad-id": lambda _: self.error(400, "invalid model ID", None),
             "forbidden": lambda _: self.error(403, "Your organization must be verified to use the model.", None),
+            "country": lambda _: self.error(403, "Country not supported", "unsupported_country_region_territory"),
+            "timeout": lambda _: self.error(408, "Timed out", None, server),
+            "conflict": lambda _: self.error(409, "Again", None, server),
+            "slow-down": lambda _: self.error(429, "Ramp up slowly.", "slow_down", "rate_limit_error"),
+            "spend-limit": lambda _: self.error(429, "Limit.", "project_spend_limit_exceeded", "insufficient_quota"),
+            "hard-limit": lambda _: self.error(400, "Hard limit.", "billing_hard_limit_reached"),
             "rate-limit": lambda _: self.error(
                 429, "Rate limit reached for requests", "rate_limit_exceeded", "requests", retry_after="7"
             ),

@@ -54,6 +54,9 @@ class OpenRouter(ChatVendor):
             "moderated": lambda _: answer(
                 _error(403, "Input was flagged", reasons=["violence"], flagged_input="..."), 403
             ),
+            "denied": lambda _: answer(_error(403, "Your key may not", error_type="permission_denied"), 403),
+            "too-much": lambda _: answer(_error(400, "Too many", error_type="max_tokens_exceeded"), 400),
+            "provider-full": lambda _: answer(_error(529, "Provider full"), 529),
             "no-provider": lambda _: answer(_error(404, "No endpoints found matching your data policy"), 404),
             "timeout": lambda _: answer(_error(408, "Timed out", error_type="timeout"), 408),
             "too-large": lambda _: answer(_error(413, "Too large", error_type="payload_too_large"), 413),

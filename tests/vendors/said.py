@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOKENS = ("The", " harbour", " of", " Kiel", ":", " na", "ïve", " 🚢", " ships", "\n", "and", " 灯台", ".")
 TEXT = "".join(TOKENS)
@@ -13,6 +17,23 @@ CALL_ID = "call_1"
 PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, REASONING_TOKENS = 17, 13, 4, 5
 KEY = "sk-planted-0123456789abcdef"
 """The key that the stand-ins take. Nothing may ever show it."""
+JSON_TOKENS = ('{"city":', ' "Kiel"', ', "days"', ": 3", "}")
+"""What is said where JSON is wanted."""
+
+
+def heeding(tokens: Sequence[str], stop: Sequence[str] = (), most: int | None = None) -> tuple[list[str], str]:
+    """Give the tokens up to the first text that ends an answer, or so many, and why it ends: "stop" or "length"."""
+    said = "".join(tokens)
+    end = min((place for one in stop if (place := said.find(one)) >= 0), default=len(said))
+    kept: list[str] = []
+    for token in tokens:
+        if len(kept) == most:
+            return kept, "length"
+        left = end - len("".join(kept))
+        if left <= 0:
+            break
+        kept.append(token[:left])
+    return kept, "stop"
 
 
 def pieces(text: str, count: int) -> list[str]:

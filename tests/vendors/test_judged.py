@@ -45,30 +45,35 @@ FAILED, STATUS = "InternalServerError", "APIStatusError"
 # Scenario, error, status: of calls that are refused before anything is said.
 REFUSED = {
     "openai": [
-        *[(name, BAD, 400) for name in ("unsupported", "context", "policy", "bad-id")],
+        *[(name, BAD, 400) for name in ("unsupported", "unsupported-value", "unknown-parameter")],
+        *[(name, BAD, 400) for name in ("context", "policy", "bad-id", "hard-limit")],
         ("no-such-model", GONE, 404),
-        ("forbidden", DENIED, 403),
-        *[(name, MANY, 429) for name in ("rate-limit", "rate-limit-ms", "no-quota", "no-credit")],
+        *[("forbidden", DENIED, 403), ("country", DENIED, 403), ("conflict", "ConflictError", 409)],
+        *[(name, MANY, 429) for name in ("rate-limit", "rate-limit-ms", "slow-down")],
+        *[(name, MANY, 429) for name in ("no-quota", "no-credit", "spend-limit")],
+        ("timeout", STATUS, 408),
         *[("never", FAILED, 500), ("failed", FAILED, 500), ("overloaded", FAILED, 503), ("html-502", FAILED, 502)],
         ("too-large", STATUS, 413),
     ],
     "openrouter": [
-        *[(name, BAD, 400) for name in ("no-such-model", "bad-id", "context")],
-        *[("no-credit", STATUS, 402), ("moderated", DENIED, 403), ("no-provider", GONE, 404)],
+        *[(name, BAD, 400) for name in ("no-such-model", "bad-id", "context", "too-much")],
+        *[("no-credit", STATUS, 402), ("moderated", DENIED, 403), ("denied", DENIED, 403), ("no-provider", GONE, 404)],
         *[("timeout", STATUS, 408), ("too-large", STATUS, 413), ("rate-limit", MANY, 429)],
         *[("failed", FAILED, 500), ("provider-down", FAILED, 502), ("html-502", FAILED, 502)],
-        *[("overloaded", FAILED, 503), ("cloudflare", FAILED, 524)],
+        *[("overloaded", FAILED, 503), ("cloudflare", FAILED, 524), ("provider-full", FAILED, 529)],
     ],
     "together": [
         *[("bad-request", BAD, 400), ("said", BAD, 400), ("plain-401", KEY_BAD, 401), ("short-401", KEY_BAD, 401)],
         *[("no-credit", STATUS, 402), ("context", DENIED, 403), ("no-such-model", GONE, 404)],
         *[("too-large", STATUS, 413), ("rate-limit", MANY, 429), ("overloaded", FAILED, 503)],
         *[("failed", FAILED, 500), ("cloudflare", FAILED, 522), ("html-502", FAILED, 502)],
+        *[("timeout", FAILED, 504), ("html-520", FAILED, 520)],
     ],
     "anthropic": [
         *[(name, BAD, 400) for name in ("no-temperature", "context", "no-credit")],
         *[("no-such-model", GONE, 404), ("forbidden", DENIED, 403), ("conflict", "ConflictError", 409)],
         *[("rate-limit", MANY, 429), ("failed", FAILED, 500), ("never", FAILED, 500), ("html-502", FAILED, 502)],
+        ("html-524", FAILED, 524),
     ],
 }
 # Statuses for which the SDK has classes of its own, which differ from version to version.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.vendors.chat import ChatVendor, sse
-from tests.vendors.http import Reply, answer
+from tests.vendors.http import Reply, answer, page
 from tests.vendors.said import COMPLETION_TOKENS, PROMPT_TOKENS, REASONING_TOKENS, TOKENS
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Together(ChatVendor):
             ),
             "overloaded": lambda _: self.error(503, "The server is overloaded", None, "service_unavailable"),
             "failed": lambda _: self.error(500, "Internal error", None, "server_error"),
+            "timeout": lambda _: self.error(504, "Timed out", None, "timeout"),
+            "html-520": lambda _: page(520),
             "said": lambda _: answer({"error": "a plain sentence"}, 400),
             "cloudflare": lambda _: Reply(522, b"error code: 522", headers={"content-type": "text/plain"}),
         }

@@ -88,6 +88,11 @@ class _Case:
     facts: dict[str, str]
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    def asked_to_wait(self) -> dict[str, str]:
+        """Give the facts, with a mark where the vendor itself names the time: it is not asked again meanwhile."""
+        asked = self.refusal.retry_after and self.facts.get("retry") != Retry.NEVER
+        return self.facts | ({"wait": "asked"} if asked else {})
+
     def wait(self, otherwise: float | None) -> float | None:
         """Give the seconds to wait, or None where waiting is no use."""
         if self.facts.get("retry") == Retry.NEVER:
@@ -103,11 +108,16 @@ def _credit(case: _Case) -> AutoMarketError:
 
 
 def _context(case: _Case) -> AutoMarketError:
-    limit, sent = (_number(patterns, case.said) for patterns in (_LIMITS, _SENT))
-    facts = case.facts | ({"context_tokens": limit} if limit else {}) | ({"request_tokens": sent} if sent else {})
+    facts = case.facts | token_counts(case.said)
     hint = "leave out earlier messages, ask for fewer tokens, or take a model with a longer context"
     said = case.said or f"the conversation has more tokens than {case.model} takes"
     return ContextTooLong(f"{case.vendor.name}: {said}", hint=hint, metadata=facts)
+
+
+def token_counts(said: str) -> dict[str, str]:
+    """Give the tokens that a context has, and those that were sent, as far as a sentence names them."""
+    counts = {"context_tokens": _number(_LIMITS, said), "request_tokens": _number(_SENT, said)}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _number(patterns: tuple[re.Pattern[str], ...], said: str) -> str:
@@ -129,13 +139,13 @@ def _model(case: _Case) -> AutoMarketError:
 def _overload(case: _Case) -> AutoMarketError:
     message = f"{case.vendor.name} has too much to do: {case.said or case.refusal.status}"
     hint = "try again later, or name another model as a fallback"
-    return VendorOverloaded(message, hint=hint, retry_after=case.wait(OVERLOAD_SECONDS), metadata=case.facts)
+    return VendorOverloaded(message, hint=hint, retry_after=case.wait(OVERLOAD_SECONDS), metadata=case.asked_to_wait())
 
 
 def _rate(case: _Case) -> AutoMarketError:
     message = f"{case.vendor.name} takes no more for now: {case.said or 'its rate limit is reached'}"
     hint = "wait, or name another model as a fallback"
-    return RateLimited(message, hint=hint, retry_after=case.wait(RATE_SECONDS), metadata=case.facts)
+    return RateLimited(message, hint=hint, retry_after=case.wait(RATE_SECONDS), metadata=case.asked_to_wait())
 
 
 def _key(case: _Case) -> AutoMarketError:

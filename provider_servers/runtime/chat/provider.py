@@ -6,12 +6,15 @@ import asyncio
 import logging
 from abc import abstractmethod
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from automarket.errors import AutoMarketError, ProviderNotConfigured, SettingInvalid, StateError
+from automarket.service_status import ServiceState, ServiceStatus
+from provider_servers.runtime.chat.circuit import Circuits
 from provider_servers.runtime.chat.health import Health
 from provider_servers.runtime.chat.transport import new_http
 from provider_servers.runtime.chat.upstream import Upstream
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from automarket.service_status import ServiceStatus
     from provider_servers.runtime.call import Call
     from provider_servers.runtime.chat.refusals import Refusal
     from provider_servers.runtime.describe import Model
@@ -63,6 +65,7 @@ class VendorProvider(Provider):
         self._following: asyncio.Task[None] | None = None
         self._renew = asyncio.Event()
         self._health = Health(self._ask_health)
+        self._circuits = self._new_circuits()
 
     # --- what a vendor's class adds ---
 
@@ -147,11 +150,15 @@ class VendorProvider(Provider):
             faults = {f"settings.{fault['loc'][0]}": fault["msg"] for fault in error.errors(include_input=False)}
             raise SettingInvalid("the settings are not valid", fields=faults) from None
         self._health.forget()
+        self._circuits = self._new_circuits()
         self._renew.set()
 
     async def service_status(self, log_lines: int = 0) -> ServiceStatus:  # noqa: ARG002 - a vendor shows no log
-        """Say how the vendor is: by a request that is free of charge, at most once a minute."""
-        return await self._health.status()
+        """Say how the vendor is: by a request that is free of charge, at most once a minute, and by how calls went."""
+        if (fault := self._circuits.fault()) is not None:
+            hint = f"it is tried again in {fault.retry_after:.0f} s"
+            return ServiceStatus(ServiceState.FAILED, healthy=False, error=fault.message, hint=hint)
+        return replace(await self._health.status(), message=self._circuits.told())
 
     async def watch_service(self) -> AsyncIterator[ServiceStatus]:
         """Give how the vendor is, now and whenever a call finds out otherwise."""
@@ -162,14 +169,16 @@ class VendorProvider(Provider):
 
     async def transform(self, call: Call) -> AsyncGenerator[Event]:
         """Run a model."""
-        async with aclosing(self.answer(call, self.upstream())) as events:
-            try:
-                async for event in events:
-                    yield event
-            except ProviderNotConfigured as error:
-                if error.metadata.get("upstream_code") == _KEY_REFUSED:
-                    self._health.note(error)
-                raise
+        with self._circuits.trial(call.model.id) as answered:
+            async with aclosing(self.answer(call, self.upstream())) as events:
+                try:
+                    async for event in events:
+                        answered()
+                        yield event
+                except ProviderNotConfigured as error:
+                    if error.metadata.get("upstream_code") == _KEY_REFUSED:
+                        self._health.note(error)
+                    raise
 
     def upstream(self) -> Upstream:
         """Give how the vendor is reached, by the settings of now.
@@ -199,6 +208,15 @@ class VendorProvider(Provider):
         if url not in self._clients:
             self._clients[url] = new_http(url)
         return self._clients[url]
+
+    def _new_circuits(self) -> Circuits:
+        settings = self._settings
+        return Circuits(
+            self.vendor,
+            failures=settings.breaker_failures,
+            seconds=settings.breaker_seconds,
+            changed=self._health.note,
+        )
 
     async def _ask_health(self) -> None:
         await self.check(self.upstream())

@@ -54,6 +54,10 @@ class RemoteSettings(BaseSettings):
     base_url: str = Field(default="", description="Address of the API; of a proxy in front of it")
     timeout: float = Field(default=600, gt=0, le=86_400, description="Seconds until the first byte of an answer")
     idle_timeout: float = Field(default=120, gt=0, le=86_400, description="Seconds that a stream may be silent")
+    breaker_failures: int = Field(
+        default=5, ge=0, description="Failures in a row after which it is not asked for a while"
+    )
+    breaker_seconds: float = Field(default=5, gt=0, le=60, description="Seconds of that, the first time")
     models: str = Field(default="", description="Further models to offer, by id, comma-separated")
 
     @field_validator("base_url")

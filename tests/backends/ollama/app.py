@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PORT = 11434
 KEEP_SECONDS = 300.0
 FOR_EVER = 10**10
+CONTEXT = 4096
 _DURATIONS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 app = FastAPI(title="Ollama", version="0.32.0")
@@ -183,6 +184,7 @@ async def _written(request: Request, body: dict[str, Any], prompt: str, say: Any
     if body.get("tools") and "tools" not in entry.capabilities:
         raise Refusal(400, f'"{name}" does not support tools')
     _look_at(body, entry.capabilities)
+    _measure(prompt, body)
     thinks = "thinking" in entry.capabilities and body.get("think", True)
     lines = _lines(name, body, prompt, say, thinks=bool(thinks))
     if body.get("stream", True):
@@ -269,6 +271,16 @@ def _look_at(body: dict[str, Any], capabilities: tuple[str, ...]) -> None:
             if not data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
                 raise Refusal(500, "Failed to create new sequence: failed to process inputs: image: unknown format")
             note("image", size=len(data))
+
+
+def _measure(prompt: str, body: dict[str, Any]) -> None:
+    """Refuse what is longer than the context, where the client does not want it cut: as the engine inside words it."""
+    room, length = (body.get("options") or {}).get("num_ctx", CONTEXT), engine.count(prompt)
+    if body.get("truncate", True) or length <= room:
+        return
+    said = f"request ({length} tokens) exceeds the available context size ({room} tokens), try increasing it"
+    error = {"code": 400, "message": said, "type": "exceed_context_size_error"}
+    raise Refusal(400, json.dumps({"error": error}))
 
 
 def _streamed(request: Request, lines: AsyncGenerator[dict[str, Any]]) -> StreamingResponse:

@@ -355,6 +355,7 @@ async def test_bytes_sent_one_by_one_to_a_provider_that_does_not_read_cost_littl
             assert unharmed.mebibytes("gateway") - resident < 40
 
 
+@pytest.mark.alone
 async def test_bytes_sent_one_by_one_without_a_pause_keep_nobody_else_waiting(unharmed):
     """A connection that always has more to read is not read for as long as it has."""
 

@@ -8,6 +8,7 @@ import os
 import grpc
 import grpc.aio
 import pytest
+import pytest_asyncio
 
 from automarket.rpc.streams import EOF
 from tests.support.foreign import WORDS, body, envoy_before, one_peer, run
@@ -21,16 +22,22 @@ ROUNDS = 25
 MIB = 1024 * 1024
 
 
-@pytest.fixture
-async def mesh(short_dir):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(module_dir):
     require("envoy")
-    async with one_peer(short_dir, "raw") as running:
+    async with one_peer(module_dir, "raw") as running:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def envoy(mesh):
+    async with envoy_before(mesh.public, mesh.folder) as address:
+        yield address
+
+
 @pytest.fixture
-async def channel(mesh):
-    async with envoy_before(mesh.public, mesh.folder) as address, stock_channel(address) as through:
+async def channel(envoy):
+    async with stock_channel(envoy) as through:
         yield through
 
 
@@ -69,6 +76,7 @@ async def test_full_duplex(channel):
 
 
 async def test_deadlines_and_cancels_reach_the_provider(channel, mesh):
+    before = _ended(mesh)
     for number in range(ROUNDS):
         call = channel.stream_stream(TRANSFORM)(metadata=asking("hang"), timeout=0.2 if number % 2 else None)
         assert await call.read() == b"begun"
@@ -77,7 +85,7 @@ async def test_deadlines_and_cancels_reach_the_provider(channel, mesh):
         else:
             call.cancel()
         ended = [words for _, words in mesh.notes("one-1") if words.endswith("Error hang")]
-        await until(lambda ended=ended, number=number: _ended(mesh) == number + 1, 1, str(ended))
+        await until(lambda ended=ended, number=number: _ended(mesh) == before + number + 1, 1, str(ended))
 
 
 def _ended(mesh):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from tests.support.foreign import one_peer
 from tests.support.gateway import asking
@@ -22,9 +23,9 @@ ROUNDS = 25
 MIB = 1024 * 1024
 
 
-@pytest.fixture
-async def mesh(short_dir):
-    async with one_peer(short_dir, "raw") as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(module_dir):
+    async with one_peer(module_dir, "raw") as running:
         yield running
 
 
@@ -92,6 +93,7 @@ async def test_ping_and_pong_between_threads(blocking):
     await blocking(work)
 
 
+@pytest.mark.alone
 async def test_deadlines_and_cancels(blocking):
     def work(channel):
         for _ in range(ROUNDS):

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import pytest_asyncio
 from google.rpc import error_details_pb2
 
 from automarket.v1 import discovery_service_pb2
@@ -39,9 +40,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 ROUTED = ("automarket-model: words",)
 
 
-@pytest.fixture
-async def mesh(short_dir):
-    async with one_peer(short_dir) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(module_dir):
+    async with one_peer(module_dir) as running:
         yield running
 
 

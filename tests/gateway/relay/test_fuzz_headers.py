@@ -26,7 +26,7 @@ def reader(*, has_table: bool = False) -> HeaderReader:
 
 
 @given(st.binary(max_size=400), st.booleans())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_any_bytes_are_a_block_or_a_fault(data, has_table):
     with contextlib.suppress(*FAULTS):
         fields = reader(has_table=has_table).read(data)
@@ -36,7 +36,7 @@ def test_any_bytes_are_a_block_or_a_fault(data, has_table):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_what_hpack_refuses_is_refused_and_what_is_read_is_read_as_hpack_reads_it(data):
     decoder = hpack.Decoder(max_header_list_size=LIST_BYTES)
     decoder.max_allowed_table_size = 0
@@ -54,7 +54,7 @@ def test_what_hpack_refuses_is_refused_and_what_is_read_is_read_as_hpack_reads_i
 
 
 @given(FIELDS, st.booleans())
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_what_hpack_writes_without_a_table_is_read_as_it_was(pairs, huffman):
     encoder = hpack.Encoder()
     encoder.header_table_size = 0
@@ -64,7 +64,7 @@ def test_what_hpack_writes_without_a_table_is_read_as_it_was(pairs, huffman):
 
 
 @given(FIELDS)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_bytes_of_each_field_mean_that_field(pairs):
     """They are what goes on to the other hop, in other company."""
     encoder = hpack.Encoder()
@@ -87,7 +87,7 @@ def test_a_cache_changes_nothing(blocks):
 
 
 @given(st.binary(max_size=12))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_time_out_is_seconds_or_none(value):
     seconds = parse_timeout(value)
     assert seconds is None or 0 <= seconds <= 99999999 * 3600

@@ -23,6 +23,7 @@ CALLS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("do", "count"), CALLS.values(), ids=CALLS)
 async def test_a_cancel_of_the_caller_reaches_the_provider(hop, there, do, count):
     for _ in range(ROUNDS):
@@ -49,6 +50,7 @@ def _is_end(note, do):
     return note in (f"CancelledError {do}", f"GeneratorExit {do}") or (do == "echo" and note == "ended echo")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("method", "kind"), [(GENERATE, "unary_stream"), (GET_MODEL, "unary_unary")])
 async def test_a_cancel_reaches_the_provider_in_calls_with_one_request(hop, there, method, kind):
     for _ in range(ROUNDS):
@@ -59,6 +61,7 @@ async def test_a_cancel_reaches_the_provider_in_calls_with_one_request(hop, ther
         assert await until(lambda: any(_is_end(note, "wait") for note in there.notes)) < 0.5
 
 
+@pytest.mark.alone
 async def test_a_caller_that_goes_away_ends_all_its_calls(hop, there):
     for _ in range(ROUNDS):
         there.notes.clear()

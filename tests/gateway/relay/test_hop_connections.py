@@ -20,9 +20,10 @@ def descriptors():
 
 
 @pytest.mark.slow
-async def test_ten_thousand_calls_one_after_another_on_one_connection(hop):
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.soak)])
+async def test_thousands_of_calls_one_after_another_on_one_connection(hop, count):
     call = hop.unary_unary(GET_MODEL)
-    for number in range(10_000):
+    for number in range(count):
         sent = str(number).encode()
         assert await call(sent, metadata=asking()) == sent
 

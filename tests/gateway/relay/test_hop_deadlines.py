@@ -15,6 +15,7 @@ from tests.support.raw_peer import GENERATE, GET_MODEL, TRANSFORM
 ROUNDS = 25
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [0.25, 1.0, 3.3, 59.9, 100.0, 4000.0, 1_000_000.0])
 async def test_the_provider_has_nearly_all_of_the_time_and_never_more_than_was_sent(hop, seconds):
     for _ in range(ROUNDS):
@@ -30,6 +31,7 @@ async def test_a_call_without_a_deadline_has_none_behind_either(hop):
         assert await hop.unary_unary(GET_MODEL)(b"", metadata=asking("time")) == b"None"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("do", ["hang", "wait"])
 async def test_a_deadline_ends_a_stream_at_both_ends(hop, there, do):
     for _ in range(ROUNDS):
@@ -42,6 +44,7 @@ async def test_a_deadline_ends_a_stream_at_both_ends(hop, there, do):
         await until(lambda: len(there.notes) == 2, 0.5)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("method", "kind"), [(GENERATE, "unary_stream"), (GET_MODEL, "unary_unary")])
 async def test_a_deadline_ends_calls_with_one_request(hop, method, kind):
     for _ in range(ROUNDS):
@@ -51,6 +54,7 @@ async def test_a_deadline_ends_calls_with_one_request(hop, method, kind):
         assert time.monotonic() - begin < 0.6
 
 
+@pytest.mark.alone
 async def test_many_deadlines_at_once_all_hold(hop, there):
     async def one(number):
         limit = 0.2 + number % 10 * 0.05

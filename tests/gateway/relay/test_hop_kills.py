@@ -106,6 +106,7 @@ async def _to_the_end(call):
     return await call
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_call_that_may_not_be_replayed_is_unavailable_with_details_within_a_second(processes, moment, rounds):
     async with two(processes, replay_safe=False) as (channel, start):
@@ -125,6 +126,7 @@ async def test_a_call_that_may_not_be_replayed_is_unavailable_with_details_withi
             await start(name)
 
 
+@pytest.mark.alone
 async def test_a_call_that_has_had_an_answer_is_not_replayed(processes, rounds):
     async with two(processes, replay_safe=True) as (channel, start):
         for number in rounds:
@@ -139,6 +141,7 @@ async def test_a_call_that_has_had_an_answer_is_not_replayed(processes, rounds):
             await start(await asyncio.wait_for(dead(processes), 5))
 
 
+@pytest.mark.alone
 async def test_the_only_provider_that_is_killed_leaves_no_call_hanging(processes, rounds):
     processes.start_control(settle_seconds=0)
     processes.start_gateway()

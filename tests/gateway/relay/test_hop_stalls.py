@@ -16,7 +16,7 @@ from tests.support.gateway import asking, stock_channel, until_raw_served
 from tests.support.raw_peer import GET_MODEL, TRANSFORM, piece, tally_of
 from tests.support.routes_tap import RoutesTap
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 NAMES = ("one", "two", "three", "four")
 CHUNK = piece(0, 256 * 1024)

@@ -30,9 +30,10 @@ async def test_a_message_of_any_size_passes_in_calls_of_every_kind(hop, size):
 
 
 @pytest.mark.slow
-async def test_ten_thousand_turns_of_ping_and_pong(hop):
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.soak)])
+async def test_thousands_of_turns_of_ping_and_pong(hop, count):
     call = hop.stream_stream(TRANSFORM)(metadata=asking())
-    for number in range(10_000):
+    for number in range(count):
         sent = number.to_bytes(4, "big")
         await call.write(sent)
         assert await call.read() == sent

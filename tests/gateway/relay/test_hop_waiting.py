@@ -92,6 +92,7 @@ async def test_who_comes_when_the_provider_has_a_full_line_of_its_own_is_told_to
             await call.done_writing()
 
 
+@pytest.mark.alone
 async def test_who_stops_waiting_makes_room(here, channel):
     async with here.raw_peer(**BOUNDED):
         await until_raw_served(channel)

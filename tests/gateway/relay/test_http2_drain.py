@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 from hyperframe.frame import GoAwayFrame, PingFrame
 
+from automarket.rpc.channel import open_channel
 from tests.support import h2
 from tests.support.attacked import Attacked, opening
+from tests.support.gateway import until_served
 from tests.support.h2 import Verdict, raw_client
 
 pytestmark = pytest.mark.slow
@@ -19,14 +21,26 @@ pytestmark = pytest.mark.slow
 HIGHEST = 2**31 - 1
 
 
-@pytest.fixture
-def gateway(short_dir):
-    made = Attacked(short_dir)
+@pytest.fixture(scope="module")
+def everything(module_dir):
+    """Give control and two providers that run, one set for all tests of the module."""
+    made = Attacked(module_dir)
     try:
         made.start_quietly()
+        made.kill("gateway")
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+async def gateway(everything):
+    """Give them with a gateway of the test's own, which it tells to stop."""
+    everything.start_gateway()
+    async with open_channel(everything.public) as channel:
+        await until_served(channel, provider="near")
+    yield everything
+    everything.kill("gateway")
 
 
 @asynccontextmanager

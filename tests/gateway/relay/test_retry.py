@@ -70,6 +70,16 @@ def test_what_the_provider_advises_decides(failure, route, advice, replayed):
     assert not decide(failure, route, advice, attempts=2)
 
 
+@pytest.mark.parametrize("fallbacks", [0, 1, 3])
+def test_a_call_may_go_once_more_for_each_fallback_that_its_caller_names(fallbacks):
+    def goes(attempts, advice="other"):
+        facts = {"has_request_id": False, "committed": False, "fallbacks": fallbacks}
+        return may_replay(UNAVAILABLE, route=PLAIN, attempts=attempts, advice=advice, **facts)
+
+    assert [goes(attempts) for attempts in range(1, 7)] == [attempts <= 1 + fallbacks for attempts in range(1, 7)]
+    assert not goes(1, "never")
+
+
 def test_a_tenth_of_the_calls_may_go_elsewhere_and_a_few_in_any_case():
     budget = RetryBudget(ratio=0.1, reserve=10, window=10.0)
     assert [budget.take(0.0) for _ in range(11)] == [True] * 10 + [False]

@@ -12,9 +12,9 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automarket.errors import BY_REASON, AutoMarketError, ProviderBusy, ProviderUnavailable
+from automarket.errors import BY_REASON, AutoMarketError, ProviderBusy, ProviderUnavailable, RateLimited
 from automarket.rpc.status import MAX_STATUS_BYTES, from_status, to_status
-from gateway.relay.status import MAX_READ_BYTES, retry_of, trailers
+from gateway.relay.status import MAX_READ_BYTES, advice_of, trailers
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=700)
 PAIRS = st.dictionaries(WORDS, WORDS, max_size=12)
@@ -143,25 +143,34 @@ def info(domain="automarket", **metadata):
 
 @pytest.mark.parametrize("cls", BY_REASON.values(), ids=lambda cls: cls.__name__)
 def test_the_advice_of_every_class_is_read(cls):
-    assert retry_of(base64.b64encode(to_status(cls("no", metadata={"a": "b"})).details)) == cls.retry
-    assert retry_of(dict(trailers(cls("no")))[b"grpc-status-details-bin"]) == cls.retry
+    assert advice_of(base64.b64encode(to_status(cls("no", metadata={"a": "b"})).details)).retry == cls.retry
+    assert advice_of(dict(trailers(cls("no")))[b"grpc-status-details-bin"]).retry == cls.retry
 
 
 def test_advice_is_read_padded_or_not_and_among_other_details():
     help_ = error_details_pb2.Help(links=[error_details_pb2.Help.Link(description="retry")])
     for filler in ("", "a", "ab", "abc"):
         value = received(help_, info(other=filler, retry="never"), error_details_pb2.RetryInfo())
-        assert retry_of(value) == "never"
-        assert retry_of(value.rstrip(b"=")) == "never"
+        assert advice_of(value).retry == "never"
+        assert advice_of(value.rstrip(b"=")).retry == "never"
+
+
+def test_how_long_to_wait_and_why_is_read():
+    error = RateLimited("no", retry_after=7.5)
+    for details in (base64.b64encode(to_status(error).details), dict(trailers(error))[b"grpc-status-details-bin"]):
+        assert advice_of(details) == ("other", "RATE_LIMITED", 7.5)
+    for seconds, nanos in ((-3, 0), (-3, -500_000_000), (0, -1)):
+        delay = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=seconds, nanos=nanos))
+        assert advice_of(received(info(retry="same"), delay)) == ("same", "PROVIDER_LOST", 0)
 
 
 def test_advice_that_is_not_there_is_none():
     for value in (b"", received(), received(info(other="same")), received(error_details_pb2.RetryInfo())):
-        assert retry_of(value) == ""
+        assert advice_of(value).retry == ""
 
 
 def test_somebody_elses_word_retry_is_no_advice():
-    assert retry_of(received(info(domain="example.org", retry="never"))) == ""
+    assert advice_of(received(info(domain="example.org", retry="never"))).retry == ""
 
 
 @pytest.mark.parametrize(
@@ -169,29 +178,29 @@ def test_somebody_elses_word_retry_is_no_advice():
     [b"!", b"a", b"====", b"\xff\xfe", b"AAAA,AAAA", base64.b64encode(b"\x1a\xff"), base64.b64encode(b"\xff" * 50)],
 )
 def test_malformed_details_give_no_advice(value):
-    assert retry_of(value) == ""
+    assert advice_of(value).retry == ""
 
 
 def test_details_that_are_cut_anywhere_give_no_wrong_advice():
     whole = received(info(retry="other"), error_details_pb2.RetryInfo())
-    assert {retry_of(whole[:cut]) for cut in range(len(whole))} <= {"", "other"}
+    assert {advice_of(whole[:cut]).retry for cut in range(len(whole))} <= {"", "other"}
 
 
 def test_what_is_too_large_is_not_looked_at():
     value = received(info(retry="other", filler="x" * 10_000))
     assert len(value) < MAX_READ_BYTES
-    assert retry_of(value) == "other"
-    assert retry_of(received(info(retry="other", filler="x" * MAX_READ_BYTES))) == ""
+    assert advice_of(value).retry == "other"
+    assert advice_of(received(info(retry="other", filler="x" * MAX_READ_BYTES))).retry == ""
 
 
 @settings(max_examples=500)
 @given(st.binary(max_size=300))
 def test_noise_gives_no_fault(data):
-    retry_of(data)
-    retry_of(base64.b64encode(data))
-    retry_of(base64.b64encode(b"\x1a" + bytes([len(data) % 128]) + data))
+    advice_of(data)
+    advice_of(base64.b64encode(data))
+    advice_of(base64.b64encode(b"\x1a" + bytes([len(data) % 128]) + data))
 
 
 def test_advice_that_is_no_text_is_none():
     written = to_status(ProviderUnavailable("no", metadata={"retry": "other"})).details
-    assert retry_of(base64.b64encode(written.replace(b"other", b"\xff\xfe\xfd\xfc\xfb"))) == ""
+    assert advice_of(base64.b64encode(written.replace(b"other", b"\xff\xfe\xfd\xfc\xfb"))).retry == ""

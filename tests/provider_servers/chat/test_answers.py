@@ -105,6 +105,17 @@ async def test_how_answers_end(vendor, scenario, reason):
 
 
 @SIZES
+async def test_a_stop_may_be_in_the_middle_of_a_token(vendor, size):
+    async with talking_to(vendor) as asked:
+        asked.fake.piece_bytes = size
+        heard = await asked.ask("ok", stop=["ps\nan", "Hamburg"])
+    assert heard.error is None
+    assert heard.text == TEXT[: TEXT.index("ps\nan")]
+    assert heard.tokens[-1] == " shi"
+    assert heard.completion.finish_reason == pb.FINISH_REASON_STOP
+
+
+@SIZES
 async def test_lines_may_end_in_carriage_returns(vendor, size):
     async with talking_to(vendor) as asked:
         asked.fake.piece_bytes = size

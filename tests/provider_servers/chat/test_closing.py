@@ -23,6 +23,7 @@ async def until(condition, seconds=5.0):
         await asyncio.sleep(0.002)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scenario", ["slow", "stalled-before"])
 async def test_a_cancel_closes_the_vendors_connection_within_a_tenth_of_a_second(vendor, scenario):
     waits = []

@@ -19,6 +19,9 @@ from automarket.errors import (
     RateLimited,
     VendorOverloaded,
 )
+from provider_servers.openrouter import provider as openrouter
+from provider_servers.runtime.chat.compatible.refusals import read_fault
+from provider_servers.runtime.chat.errors import to_error
 from tests.provider_servers.chat.asking import VENDORS, talking_to
 from tests.vendors.said import KEY, TOKENS
 
@@ -28,11 +31,19 @@ OTHER, NEVER = "other", "never"
 ROWS: dict[str, list[tuple[str, type, str, float | None, str]]] = {
     "openai": [
         ("unsupported", OptionInvalid, NEVER, None, "leave it out"),
+        ("unsupported-value", OptionInvalid, NEVER, None, "leave it out"),
+        ("unknown-parameter", InvalidRequestError, NEVER, None, ""),
         ("context", ContextTooLong, NEVER, None, "earlier messages"),
         ("policy", ContentRefused, NEVER, None, "differently"),
         ("bad-id", ModelUnknown, NEVER, None, "automarket models"),
         ("no-such-model", ModelUnknown, NEVER, None, "automarket models"),
         ("forbidden", ProviderNotConfigured, OTHER, None, "OPENAI_API_KEY"),
+        ("country", ProviderNotConfigured, OTHER, None, "OPENAI_API_KEY"),
+        ("timeout", BackendFailed, OTHER, None, ""),
+        ("conflict", BackendFailed, OTHER, None, ""),
+        ("slow-down", RateLimited, OTHER, 1, "fallback"),
+        ("spend-limit", CreditExhausted, OTHER, None, "billing"),
+        ("hard-limit", CreditExhausted, OTHER, None, "billing"),
         ("rate-limit", RateLimited, OTHER, 7, "fallback"),
         ("rate-limit-ms", RateLimited, OTHER, 1.5, "fallback"),
         ("no-quota", CreditExhausted, OTHER, None, "billing"),
@@ -49,6 +60,9 @@ ROWS: dict[str, list[tuple[str, type, str, float | None, str]]] = {
         ("bad-id", ModelUnknown, NEVER, None, "automarket models"),
         ("no-credit", CreditExhausted, OTHER, None, "credits"),
         ("moderated", ContentRefused, NEVER, None, "differently"),
+        ("denied", ProviderNotConfigured, OTHER, None, "OPENROUTER_API_KEY"),
+        ("too-much", InvalidRequestError, NEVER, None, ""),
+        ("provider-full", VendorOverloaded, OTHER, 5, "later"),
         ("no-provider", ModelUnknown, NEVER, None, "automarket models"),
         ("timeout", BackendFailed, OTHER, None, ""),
         ("too-large", InputTooLarge, NEVER, None, "smaller"),
@@ -76,6 +90,8 @@ ROWS: dict[str, list[tuple[str, type, str, float | None, str]]] = {
         ("rate-limit", RateLimited, OTHER, 3, "fallback"),
         ("overloaded", VendorOverloaded, OTHER, 5, "later"),
         ("failed", BackendFailed, OTHER, None, ""),
+        ("timeout", BackendFailed, OTHER, None, ""),
+        ("html-520", BackendFailed, OTHER, None, ""),
         ("said", InvalidRequestError, NEVER, None, ""),
         ("cloudflare", BackendFailed, OTHER, None, ""),
         ("html-502", BackendFailed, OTHER, None, ""),
@@ -94,6 +110,7 @@ ROWS: dict[str, list[tuple[str, type, str, float | None, str]]] = {
         ("failed", BackendFailed, OTHER, None, ""),
         ("timeout", BackendFailed, OTHER, None, ""),
         ("overloaded", VendorOverloaded, OTHER, 8, "later"),
+        ("html-524", BackendFailed, OTHER, None, ""),
         ("never", BackendFailed, NEVER, None, ""),
         ("error-first", VendorOverloaded, OTHER, 5, "later"),
         ("too-large", InputTooLarge, NEVER, None, "smaller"),
@@ -154,6 +171,38 @@ async def test_an_error_in_a_stream_keeps_what_came_before(vendor, size):
     assert tuple(heard.tokens) == TOKENS[:3]
     assert type(heard.error) is IN_STREAM[vendor]
     assert heard.completion is None
+
+
+# OpenRouter's words for what went wrong behind it, when a stream has begun.
+KINDS = {
+    "authentication": (ProviderNotConfigured, OTHER),
+    "payment_required": (CreditExhausted, OTHER),
+    "permission_denied": (ProviderNotConfigured, OTHER),
+    "not_found": (ModelUnknown, NEVER),
+    "rate_limit_exceeded": (RateLimited, OTHER),
+    "provider_overloaded": (VendorOverloaded, OTHER),
+    "provider_unavailable": (BackendFailed, OTHER),
+    "timeout": (BackendFailed, OTHER),
+    "invalid_request": (InvalidRequestError, NEVER),
+    "context_length_exceeded": (ContextTooLong, NEVER),
+    "max_tokens_exceeded": (InvalidRequestError, NEVER),
+    "token_limit_exceeded": (ContextTooLong, NEVER),
+    "string_too_long": (InvalidRequestError, NEVER),
+    "content_policy_violation": (ContentRefused, NEVER),
+    "refusal": (ContentRefused, NEVER),
+    "payload_too_large": (InputTooLarge, NEVER),
+    "server": (BackendFailed, OTHER),
+    "unmapped": (BackendFailed, OTHER),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_openrouter_calls_an_error_in_a_stream(kind):
+    cls, retry = KINDS[kind]
+    fault = read_fault({"message": "It failed", "metadata": {"error_type": kind}}, {})
+    error = to_error(fault, openrouter.VENDOR, "m")
+    assert type(error) is cls
+    assert error.metadata.get("retry", error.retry) == retry
 
 
 async def test_an_error_beside_a_finish_reason():

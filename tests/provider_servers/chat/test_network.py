@@ -74,17 +74,20 @@ async def tunnelling():
         await asyncio.wait_for(asyncio.gather(*tunnels), 5)
 
 
-async def test_tls_is_checked_and_its_failure_is_told(certificate, monkeypatch):
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_tls_is_checked_and_its_failure_is_told(vendor, certificate, monkeypatch):
     context, cert = certificate
-    async with FakeServer(OpenAI().handle).serving(context) as server:
-        async with talking_to("openai", base_url=f"{server.url}/v1") as asked:
+    fake, _, _, path = VENDORS[vendor]
+    async with FakeServer(fake().handle).serving(context) as server:
+        async with talking_to(vendor, base_url=server.url + path) as asked:
             heard = await asked.ask("ok")
+        assert heard.error.metadata["retry"] == "other"
         assert type(heard.error) is BackendFailed
         assert "TLS says self" in heard.error.message
         assert "SSL_CERT_FILE" in heard.error.hint
         assert server.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-        async with talking_to("openai", base_url=f"{server.url}/v1") as asked:
+        async with talking_to(vendor, base_url=server.url + path) as asked:
             server.piece_bytes = 3
             assert (await asked.ask("ok")).text == TEXT
 
@@ -97,33 +100,36 @@ async def test_what_speaks_no_tls_is_told():
     assert "TLS says" in heard.error.message
 
 
-async def test_calls_go_through_the_proxy_of_the_environment(certificate, monkeypatch):
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_calls_go_through_the_proxy_of_the_environment(vendor, certificate, monkeypatch):
     context, cert = certificate
+    fake, _, _, path = VENDORS[vendor]
     monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-    async with FakeServer(OpenAI().handle).serving(context) as server, tunnelling() as (proxy, tunnels):
+    async with FakeServer(fake().handle).serving(context) as server, tunnelling() as (proxy, tunnels):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
-        async with talking_to("openai", base_url=f"{server.url}/v1") as asked:
+        async with talking_to(vendor, base_url=server.url + path) as asked:
             assert (await asked.ask("ok")).text == TEXT
         assert tunnels
         assert set(tunnels) == {server.url.removeprefix("https://")}
 
 
-async def test_plain_calls_go_through_a_proxy_too(monkeypatch):
-    async with talking_to("openai", base_url="http://vendor.test/v1") as asked:
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_plain_calls_go_through_a_proxy_too(vendor, monkeypatch):
+    async with talking_to(vendor, base_url=f"http://vendor.test{VENDORS[vendor][3]}") as asked:
         monkeypatch.setenv("HTTP_PROXY", asked.fake.url)
         await asked.provider._clients.popitem()[1].close()
         assert (await asked.ask("ok")).text == TEXT
         assert asked.fake.posts[-1].headers["host"] == "vendor.test"
-        assert asked.fake.posts[-1].path in ("/v1/chat/completions", "http://vendor.test/v1/chat/completions")
 
 
-async def test_a_proxy_that_refuses_is_told(monkeypatch):
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_proxy_that_refuses_is_told(vendor, monkeypatch):
     def refuse(_: Request):
         return answer({}, 407)
 
     async with FakeServer(refuse).serving() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        async with talking_to("openai", base_url="https://vendor.test/v1") as asked:
+        async with talking_to(vendor, base_url="https://vendor.test/v1") as asked:
             heard = await asked.ask("ok")
     assert type(heard.error) is BackendFailed
     assert "HTTPS_PROXY" in heard.error.hint

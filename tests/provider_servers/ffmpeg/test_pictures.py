@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 
@@ -12,7 +13,7 @@ from automarket.errors import InputUnsuitable, OptionInvalid
 from automarket.media.probe import probe
 from provider_servers.ffmpeg import FfmpegProvider
 from tests.provider_servers.calls import calling, only_field
-from tests.support.mesh import processes
+from tests.support.mesh import processes_below
 from tests.support.require import require
 
 
@@ -119,6 +120,6 @@ async def test_a_cancel_ends_ffmpeg_25_times(call, media):
                 break
         begin = time.monotonic()
         await events.aclose()
-        while any("composition.mp4" in command for command in processes().values()):
+        while any("composition.mp4" in command for command in processes_below(os.getpid()).values()):
             assert time.monotonic() - begin < 0.5
             await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import time
 import wave
 from pathlib import Path
@@ -15,7 +16,7 @@ from automarket.media.probe import probe
 from provider_servers.flite import FliteProvider
 from provider_servers.flite.espeak_engine import EspeakEngine
 from tests.provider_servers.calls import calling, only_field
-from tests.support.mesh import processes
+from tests.support.mesh import processes_below
 from tests.support.require import require
 from tests.support.words import word_error_rate
 
@@ -132,10 +133,12 @@ async def test_text_without_words_is_refused(flite, text, error):
         await flite("text-to-speech", text)
 
 
+@pytest.mark.alone
 async def test_a_cancel_ends_flite_25_times(flite):
     await cancel_25_times(flite, "duration_stretch")
 
 
+@pytest.mark.alone
 async def test_a_cancel_ends_espeak_25_times(espeak):
     await cancel_25_times(espeak, "espeak_child")
 
@@ -148,7 +151,7 @@ async def cancel_25_times(call, words):
                 break
         begin = time.monotonic()
         await events.aclose()
-        while any(words in command for command in processes().values()):
+        while any(words in command for command in processes_below(os.getpid()).values()):
             assert time.monotonic() - begin < 0.5
             await asyncio.sleep(0.01)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import pytest_asyncio
 
 from automarket.errors import (
     BackendFailed,
+    ContextTooLong,
     InvalidRequestError,
     ModelUnknown,
     ProviderBusy,
@@ -35,8 +38,8 @@ def client(backend, http):
     return OllamaClient(backend.url, http)
 
 
-async def parts_of(client, **options):
-    return [part async for part in client.chat("llama3.2", ASKED, options=options)]
+async def parts_of(client, asked=ASKED, **options):
+    return [part async for part in client.chat("llama3.2", asked, options=options)]
 
 
 async def test_what_the_backend_has(client):
@@ -163,25 +166,52 @@ async def test_silence_has_an_end(backend, client, monkeypatch):
         await parts_of(client)
 
 
+CONTEXT = "request (9000 tokens) exceeds the available context size (4096 tokens), try increasing it"
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "said"),
+    ("status", "said", "kind", "retry", "hint"),
     [
-        (400, '{"error":"\\"x\\" does not support chat"}', InvalidRequestError, "does not support chat"),
-        (401, '{"error":"unauthorized"}', ProviderNotConfigured, "unauthorized"),
-        (404, '{"error":"model \'x\' not found"}', ModelUnknown, "not found"),
-        (500, '{"error":"model requires more system memory (9 GiB) than is available"}', BackendFailed, "memory"),
-        (502, "<html>bad gateway</html>", BackendFailed, "bad gateway"),
-        (503, '{"error":"server busy, please try again."}', ProviderBusy, "server busy"),
-        (500, "", BackendFailed, "answered 500"),
+        (400, '"x" does not support chat', InvalidRequestError, "never", ""),
+        (400, "model is required", InvalidRequestError, "never", ""),
+        (400, json.dumps({"error": {"code": 400, "message": CONTEXT}}), ContextTooLong, "never", "context_tokens"),
+        (400, "the input length exceeds the context length", ContextTooLong, "never", "context_tokens"),
+        (401, "unauthorized", ProviderNotConfigured, "other", "ollama signin"),
+        (402, "payment required", ProviderNotConfigured, "other", "ollama signin"),
+        (403, "forbidden", ProviderNotConfigured, "other", "ollama signin"),
+        (404, "model 'x' not found", ModelUnknown, "never", "ollama.com/library"),
+        (499, "request canceled", InvalidRequestError, "never", ""),
+        (500, "model requires more system memory (9 GiB) than is available", BackendFailed, "other", "smaller model"),
+        (500, "Failed to create new sequence: failed to process inputs: image: unknown format", InvalidRequestError,
+         "never", "PNG"),
+        (500, "llama runner process has terminated", BackendFailed, "other", ""),
+        (502, "cloud upstream", BackendFailed, "other", ""),
+        (503, "server busy, please try again.  maximum pending requests exceeded", ProviderBusy, "other", "fallback"),
     ],
-)
-async def test_each_refusal_has_its_class(status, body, kind, said):
-    error = status_error(status, body.encode(), "x")
+)  # fmt: skip
+async def test_each_refusal_has_its_class_its_advice_and_its_hint(status, said, kind, retry, hint):
+    error = status_error(status, json.dumps({"error": said}).encode(), "x")
     assert type(error) is kind
-    assert said in error.message
+    assert (CONTEXT if said.startswith("{") else said) in error.message
     assert error.metadata["upstream_code"] == str(status)
-    if "system memory" in body:
-        assert "smaller model" in error.hint
+    assert error.metadata.get("retry", error.retry) == retry
+    assert hint in (error.hint or "")
+    assert (error.retry_after is None) == (status != 503)
+    if kind is ContextTooLong and said.startswith("{"):
+        assert (error.metadata["context_tokens"], error.metadata["request_tokens"]) == ("4096", "9000")
+
+
+async def test_refusals_that_say_nothing():
+    assert "bad gateway" in status_error(502, b"<html>bad gateway</html>", "x").message
+    assert "answered 500" in status_error(500, b"", "x").message
+
+
+async def test_a_conversation_that_is_too_long_is_not_cut(backend, client):
+    long = [{"role": "user", "content": "word " * 5000}]
+    with pytest.raises(ContextTooLong) as caught:
+        await parts_of(client, long)
+    assert (caught.value.metadata["context_tokens"], caught.value.metadata["request_tokens"]) == ("4096", "5001")
+    assert (await parts_of(client, long, num_ctx=8192))[-1].ending
 
 
 async def test_an_error_line_names_the_model():

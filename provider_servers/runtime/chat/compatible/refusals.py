@@ -17,6 +17,7 @@ _REQUEST_IDS = ("x-request-id", "x-generation-id", "cf-ray")
 # Which status an error stands for that comes inside a stream, by the words that servers use.
 _STATUSES: dict[str, int] = {
     **dict.fromkeys(("invalid_request_error", "invalid_request", "context_length_exceeded", "string_too_long"), 400),
+    **dict.fromkeys(("max_tokens_exceeded", "token_limit_exceeded", "refusal"), 400),
     **dict.fromkeys(("authentication_error", "authentication", "invalid_api_key"), 401),
     **dict.fromkeys(("payment_required", "insufficient_quota", "credit_limit"), 402),
     **dict.fromkeys(("permission_denied", "content_policy_violation"), 403),
