@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-docker test-fast check bench bench-peers soak proto lock setup clean
+.PHONY: help demo test test-docker test-fast check bench bench-peers bench-llm soak proto lock setup clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ bench-peers: setup ## The same against nginx, HAProxy and Envoy, too; writes doc
 	@tools/bench_peers.sh
 	$(PYTHON) -m bench --proxies all --large --rounds 9 --save docs/charts/bench.json --page
 	.cache/bench-charts/bin/python -m bench.charts docs/charts/bench.json
+
+bench-llm: setup ## Language models against direct HTTP and LiteLLM's proxy; writes docs/benchmarks.md
+	@tools/bench_llm.sh
+	$(PYTHON) -m bench.llm --save docs/charts/bench-llm.json --page
 
 soak: setup ## The long counts: faults, 2 GiB files, fuzzing
 	$(PYTEST) -m soak --timeout 3600

@@ -11,11 +11,15 @@ from bench.processes import ROOT
 
 
 class Client:
-    """Starts the client process and tells it what to do."""
+    """Starts the client process and tells it what to do.
 
-    def __init__(self) -> None:
+    Args:
+        module: what it runs.
+    """
+
+    def __init__(self, module: str = "bench.client") -> None:
         pipe = subprocess.PIPE
-        command = [sys.executable, "-m", "bench.client"]
+        command = [sys.executable, "-m", module]
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
 
     @property

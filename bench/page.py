@@ -48,9 +48,14 @@ def text(results: Results, *, pictures: bool = False) -> str:
 
 def write(results: Results) -> None:
     """Put the text between the page's marks."""
+    put(text(results, pictures=True), BEGIN, END)
+
+
+def put(made: str, begin: str, end: str) -> None:
+    """Put a text between two marks of the page."""
     page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text(results, pictures=True)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    before, _, rest = page.partition(begin)
+    PAGE.write_text(f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def _head(results: Results) -> str:

@@ -58,7 +58,7 @@ class Results:
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain |= {"machine": asdict(self.machine), "samples": self.samples.to_json()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_rounded(plain), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(rounded(plain), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Results:
@@ -69,12 +69,12 @@ class Results:
         return cls(**raw)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Cut figures to the digits that mean something."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {key: rounded(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
-        return [_rounded(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+        return [rounded(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
     return value

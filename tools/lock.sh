@@ -24,6 +24,7 @@ lock engines pyproject.toml --extra mesh --extra flite --extra ffmpeg "$@"
 # For one Python and Linux: pip would read markers as the Python that runs it, not as the one of the image.
 lock test-backends --no-universal --python-platform linux --group test-backends "$@"
 lock proto --group proto "$@"
+lock bench-litellm --group bench-litellm "$@"
 for name in openai anthropic together; do
   lock "sdk-$name" --group "sdk-$name" "$@"
 done

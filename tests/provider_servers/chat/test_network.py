@@ -7,17 +7,18 @@ import ssl
 import subprocess
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 
 from automarket.errors import BackendFailed, ProviderNotConfigured
 from automarket.service_status import ServiceState
 from provider_servers.runtime.chat.health import Health
-from provider_servers.runtime.chat.transport import proxy_for
+from provider_servers.runtime.chat.transport import new_http, proxy_for, read, send
 from provider_servers.runtime.chat.waits import asked_wait
 from tests.provider_servers.chat.asking import VENDORS, talking_to
 from tests.provider_servers.chat.test_closing import until
 from tests.support.mesh import free_port
-from tests.vendors.http import FakeServer, Request, answer
+from tests.vendors.http import Cut, FakeServer, Reply, Request, answer
 from tests.vendors.openai import OpenAI
 from tests.vendors.said import KEY, TEXT
 
@@ -228,6 +229,37 @@ async def test_one_model_that_is_not_allowed_says_nothing_of_the_vendor():
     async with talking_to("openai") as asked:
         assert type((await asked.ask("forbidden")).error) is ProviderNotConfigured
         assert (await asked.provider.service_status()).healthy
+
+
+async def test_what_came_before_a_connection_broke_is_given_first():
+    reply = Reply(steps=[b"one", b"two", Cut])
+    async with FakeServer(lambda _: reply).serving() as server, new_http(server.url) as http:
+        response = await send(http, "GET", server.url)
+        await until(lambda: server.open == 0)
+        await asyncio.sleep(0.05)  # the end has come, too
+        assert await read(response) == b"onetwo"
+        with pytest.raises(aiohttp.ClientError):
+            await read(response)
+        response.close()
+
+
+async def test_a_request_is_not_made_twice_on_a_connection_that_is_new():
+    asked = []
+
+    async def accept(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.append(1)
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server, talking_to("openai") as asking:
+        await until(lambda: asking.fake.requests)
+        port = server.sockets[0].getsockname()[1]
+        asking.provider._settings.base_url = f"http://127.0.0.1:{port}/v1"
+        heard = await asking.ask("ok")
+    assert type(heard.error) is BackendFailed
+    assert "closed before there was an answer" in heard.error.message
+    assert len(asked) == 1
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
