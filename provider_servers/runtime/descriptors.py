@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from automarket import capabilities
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto, to_duration
-from automarket.v1 import capability_pb2, media_pb2, model_pb2
+from automarket.v1 import capability_pb2, media_pb2, media_provider_service_pb2, model_pb2
 from provider_servers.runtime.describe import Kind
 from provider_servers.runtime.options import object_schema
 
@@ -53,13 +53,14 @@ class ModelMessages:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
         self._models: list[Model] | None = None
-        self._messages: Sequence[model_pb2.Model] = ()
+        self._messages = media_provider_service_pb2.ListModelsResponse()
 
-    def now(self) -> Sequence[model_pb2.Model]:
+    def now(self) -> media_provider_service_pb2.ListModelsResponse:
         """Give them; they are not to be changed."""
         models = list(self._provider.models())
         if models != self._models:
-            self._messages, self._models = models_to_proto(self._provider), models
+            self._messages = media_provider_service_pb2.ListModelsResponse(models=models_to_proto(self._provider))
+            self._models = models
         return self._messages
 
 

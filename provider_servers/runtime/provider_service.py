@@ -45,7 +45,7 @@ class ProviderServicer(MediaProviderServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models."""
         self._check_name(request.provider_id)
-        return pb.ListModelsResponse(models=self._host.models.now())
+        return self._host.models.now()
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
         """Check and take settings; their values are never given back."""

@@ -111,7 +111,7 @@ class ProviderServer:
             registration.models_changed()
 
     def _models(self) -> registry_service_pb2.ModelList:
-        return registry_service_pb2.ModelList(models=self._host.models.now())
+        return registry_service_pb2.ModelList(models=self._host.models.now().models)
 
     def _load(self) -> registry_service_pb2.InstanceLoad:
         places = self._host.places
@@ -128,7 +128,7 @@ class ProviderServer:
             generation=self._generation,
             endpoints=[_endpoint(address) for address in self._addresses],
             provider=provider_to_proto(self._provider, self._host.availability),
-            models=self._host.models.now(),
+            models=self._host.models.now().models,
             max_concurrent_calls=self._provider.max_concurrent_calls,
             service=None if self._host.service is None else to_proto(self._host.service),
         )

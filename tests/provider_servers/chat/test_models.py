@@ -81,14 +81,13 @@ async def test_hundreds_of_models_are_described_once_for_each_list():
         asked.provider._listed, asked.provider._offered = many, None
         messages = asked.served.server._host.models
         first = messages.now()
-        assert len(first) == 400
+        assert len(first.models) == 400
         assert messages.now() is first
-        assert messages.now()[7] == model_to_proto(many[7], asked.provider)
+        assert messages.now().models[7] == model_to_proto(many[7], asked.provider)
         stub = MediaProviderServiceStub(asked.served.channel)
-        answered = await stub.ListModels(media_provider_service_pb2.ListModelsRequest())
-        assert list(answered.models) == list(first)
+        assert await stub.ListModels(media_provider_service_pb2.ListModelsRequest()) == first
         asked.provider._listed, asked.provider._offered = many[:3], None
-        assert [one.id for one in messages.now()] == ["acme/model-0", "acme/model-1", "acme/model-2"]
+        assert [one.id for one in messages.now().models] == ["acme/model-0", "acme/model-1", "acme/model-2"]
 
 
 async def test_what_anthropic_says_of_its_models():
