@@ -31,7 +31,11 @@ BUSY_DELAYS = (0.2, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class HeldModel:
-    """A model that the backend has: its full name ("llama3.2:latest"), bytes, and what is said of it."""
+    """A model that the backend has: its full name ("llama3.2:latest"), bytes, and what is said of it.
+
+    Attributes:
+        context_tokens: how many tokens it can have in view; None where that is not known.
+    """
 
     name: str
     size: int
@@ -39,6 +43,7 @@ class HeldModel:
     parameters: str = ""
     quantization: str = ""
     capabilities: tuple[str, ...] = ()
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,16 @@ class OllamaClient:
             ModelUnknown: it does not have it.
         """
         return await self._ask("POST", "/api/show", {"model": model}, model)
+
+    async def context_tokens(self, model: str) -> int | None:
+        """Give how many tokens a model can have in view; None where the backend does not say.
+
+        Raises:
+            ModelUnknown: it does not have it.
+        """
+        facts: Mapping[str, Any] = (await self.show(model)).get("model_info") or {}
+        found = facts.get(f"{facts.get('general.architecture')}.context_length")
+        return found if isinstance(found, int) and found > 0 else None
 
     async def delete(self, model: str) -> None:
         """Remove a model.

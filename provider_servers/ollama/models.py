@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provider_servers.runtime import Model, chat_inputs, text_option_schemas, text_output
@@ -65,7 +66,8 @@ def _writes(held: HeldModel) -> bool:
 def _held(held: HeldModel) -> Model:
     facts = ", ".join(filter(None, (held.family, held.parameters, held.quantization)))
     size = f"{held.size / 1e9:.1f} GB"
-    return _model(_short(held.name), f"{facts}; {size}." if facts else f"{size}.", held.capabilities)
+    made = _model(_short(held.name), f"{facts}; {size}." if facts else f"{size}.", held.capabilities)
+    return replace(made, context_tokens=held.context_tokens)
 
 
 def _absent(name: str) -> Model:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import AutoMarketError, ModelUnknown
@@ -55,6 +56,7 @@ class OllamaProvider(BackedProvider):
         super().__init__(backend or OnDemand(make_service(SPEC, settings, is_ready=self._is_ready), settings))
         self._further = [name.strip() for name in settings.models.split(",") if name.strip()]
         self._held: list[HeldModel] = []
+        self._contexts: dict[HeldModel, int | None] = {}
         self._following: asyncio.Task[None] | None = None
 
     @classmethod
@@ -136,12 +138,21 @@ class OllamaProvider(BackedProvider):
 
     async def _refresh(self, client: OllamaClient) -> None:
         try:
-            held = await client.models()
+            held = [replace(one, context_tokens=await self._context(client, one)) for one in await client.models()]
         except AutoMarketError:
             return  # it has gone: what it had stays listed, since its volume stays
         if held != self._held:
             self._held = held
             self.models_changed()
+
+    async def _context(self, client: OllamaClient, held: HeldModel) -> int | None:
+        """Give how many tokens a model can have in view; that is asked once for each build of it."""
+        if held not in self._contexts:
+            try:
+                self._contexts[held] = await client.context_tokens(held.name)
+            except ModelUnknown:  # it was removed meanwhile
+                return None
+        return self._contexts[held]
 
 
 async def _answer(call: Call, asked: list[dict[str, Any]], client: OllamaClient, lease: Lease) -> AsyncGenerator[Event]:

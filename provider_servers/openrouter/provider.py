@@ -6,6 +6,7 @@ GET /key. What a model takes, and what it costs, is in the list.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -161,6 +162,12 @@ def _options(supported: list[str] | None) -> dict[str, Any]:
     """Give the options that a model takes; all, where nobody says."""
     if not supported:
         return OPTIONS
+    return _options_of(frozenset(supported))
+
+
+@lru_cache(maxsize=1024)
+def _options_of(supported: frozenset[str]) -> dict[str, Any]:
+    """Give the options for what is supported: hundreds of models share some dozens of sets."""
     return {
         name: schema for name, schema in OPTIONS.items() if name in _ALWAYS or _LISTED_AS.get(name, name) in supported
     }

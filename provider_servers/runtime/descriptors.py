@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.struct_pb2 import Struct
+
 from automarket import capabilities
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto, to_duration
-from automarket.v1 import capability_pb2, media_pb2, model_pb2
+from automarket.v1 import capability_pb2, media_pb2, media_provider_service_pb2, model_pb2
 from provider_servers.runtime.describe import Kind
 from provider_servers.runtime.options import object_schema
 
@@ -38,11 +40,38 @@ def provider_to_proto(provider: Provider, availability: Availability) -> model_p
 
 def models_to_proto(provider: Provider) -> Sequence[model_pb2.Model]:
     """Give the descriptions of all models of a provider as messages."""
-    return [model_to_proto(model, provider) for model in provider.models()]
+    schemas: dict[int, Struct] = {}
+    return [model_to_proto(model, provider, schemas) for model in provider.models()]
 
 
-def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
-    """Give a model's description as a message."""
+class ModelMessages:
+    """The descriptions of a provider's models as messages: made when the models have changed, and kept.
+
+    A vendor may have hundreds of models, and their messages take a tenth of a second to make.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._models: list[Model] | None = None
+        self._messages = media_provider_service_pb2.ListModelsResponse()
+
+    def now(self) -> media_provider_service_pb2.ListModelsResponse:
+        """Give them; they are not to be changed."""
+        models = list(self._provider.models())
+        if models != self._models:
+            self._messages = media_provider_service_pb2.ListModelsResponse(models=models_to_proto(self._provider))
+            self._models = models
+        return self._messages
+
+
+def model_to_proto(model: Model, provider: Provider, schemas: dict[int, Struct] | None = None) -> model_pb2.Model:
+    """Give a model's description as a message.
+
+    Args:
+        model: the model.
+        provider: whose it is.
+        schemas: schemas that were made already, by the identity of the options that they describe.
+    """
     message = model_pb2.Model(
         id=model.id,
         canonical_id=model.canonical_id,
@@ -64,7 +93,7 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
         deduplicates=model.deduplicates,
         availability=_availability(model.availability),
     )
-    message.options_schema.update(object_schema(model.options))
+    message.options_schema.CopyFrom(_schema(model, {} if schemas is None else schemas))
     if (price := model.pricing) is not None:
         message.pricing.CopyFrom(
             model_pb2.Pricing(
@@ -76,6 +105,15 @@ def model_to_proto(model: Model, provider: Provider) -> model_pb2.Model:
             )
         )
     return message
+
+
+def _schema(model: Model, made: dict[int, Struct]) -> Struct:
+    """Give the schema of a model's options; models that share their options share it."""
+    found = made.get(id(model.options))
+    if found is None:
+        found = made[id(model.options)] = Struct()
+        found.update(object_schema(model.options))
+    return found
 
 
 def _availability(availability: Availability) -> model_pb2.Availability:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automarket.service_status import ServiceState
 from provider_servers.runtime.describe import Availability
+from provider_servers.runtime.descriptors import ModelMessages
 from provider_servers.runtime.diagnostics import Diagnostics
 from provider_servers.runtime.places import Places
 from provider_servers.runtime.store import StoreLink
@@ -37,6 +38,7 @@ class Host:
         self.instance_id = instance_id
         self.availability = Availability()  # as it was when the server began
         self.service: ServiceStatus | None = provider.unseen_service()  # of the backend that may have to be started
+        self.models = ModelMessages(provider)
         self.store = StoreLink()
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)

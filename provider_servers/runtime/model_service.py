@@ -12,6 +12,7 @@ from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
 from provider_servers.runtime.descriptors import model_to_proto
 from provider_servers.runtime.run import Run
 from provider_servers.runtime.targets import resolve
+from provider_servers.runtime.text_options import check_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -40,6 +41,7 @@ class ModelServicer(ModelServiceServicer):
         first: pb.TransformRequest | None = await anext(request_iterator, None)
         if first is None or not first.HasField("header"):
             raise HeaderMissing("the first message carries no header", hint="send target and header first")
+        await check_ahead(first.header.text_to_text)
         run = self._run(first.target, first.header, request_iterator, context)
         await context.send_initial_metadata(())
         async with aclosing(run.responses(pb.TransformResponse)) as responses:
@@ -54,6 +56,7 @@ class ModelServicer(ModelServiceServicer):
             if one.WhichOneof("source") == "stream":
                 message = f"input {number} says that it follows as chunks, and Generate takes none"
                 raise InputIncomplete(message, hint="use Transform", fields={f"header.inputs[{number}].stream": "no"})
+        await check_ahead(request.header.text_to_text)
         run = self._run(request.target, request.header, None, context)
         async with aclosing(run.responses(pb.GenerateResponse)) as responses:
             async for response in responses:

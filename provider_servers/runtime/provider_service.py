@@ -12,7 +12,7 @@ from automarket.secrets import hide, is_secret_name
 from automarket.service_status import ServiceState, ServiceStatus, to_proto
 from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
-from provider_servers.runtime.descriptors import models_to_proto, provider_to_proto
+from provider_servers.runtime.descriptors import provider_to_proto
 from provider_servers.runtime.options import object_schema, read_struct, whole
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ProviderServicer(MediaProviderServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models."""
         self._check_name(request.provider_id)
-        return pb.ListModelsResponse(models=models_to_proto(self._provider))
+        return self._host.models.now()
 
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
         """Check and take settings; their values are never given back."""

@@ -17,7 +17,7 @@ from automarket.service_status import to_proto
 from automarket.v1 import endpoint_pb2, registry_service_pb2
 from automarket.v1.media_provider_service_pb2_grpc import add_MediaProviderServiceServicer_to_server
 from automarket.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
-from provider_servers.runtime.descriptors import models_to_proto, provider_to_proto
+from provider_servers.runtime.descriptors import provider_to_proto
 from provider_servers.runtime.host import Host
 from provider_servers.runtime.model_service import ModelServicer
 from provider_servers.runtime.provider_service import ProviderServicer
@@ -113,7 +113,7 @@ class ProviderServer:
             registration.models_changed()
 
     def _models(self) -> registry_service_pb2.ModelList:
-        return registry_service_pb2.ModelList(models=models_to_proto(self._provider))
+        return registry_service_pb2.ModelList(models=self._host.models.now().models)
 
     def _load(self) -> registry_service_pb2.InstanceLoad:
         places = self._host.places
@@ -130,7 +130,7 @@ class ProviderServer:
             generation=self._generation,
             endpoints=[_endpoint(address) for address in self._addresses],
             provider=provider_to_proto(self._provider, self._host.availability),
-            models=models_to_proto(self._provider),
+            models=self._host.models.now().models,
             max_concurrent_calls=self._provider.max_concurrent_calls,
             service=None if self._host.service is None else to_proto(self._host.service),
         )

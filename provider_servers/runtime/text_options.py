@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from jsonschema import Draft202012Validator
@@ -14,10 +15,10 @@ from automarket.chat.options import FormatKind, ResponseFormat, TextToTextOption
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from automarket.v1 import text_options_pb2
     from provider_servers.runtime.call import Call
 
 MAX_SCHEMA_CHARACTERS = 256 * 1024
-MOST_REMEMBERED = 8 * 1024  # characters of a schema whose check is remembered: it takes milliseconds, and tools recur
 EFFORTS = ("none", "minimal", "low", "medium", "high")
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _SCHEMA = {"type": "string", "maxLength": MAX_SCHEMA_CHARACTERS}
@@ -183,8 +184,30 @@ def _schema_fault(text: Any, *, of_object: bool) -> str:
     """Say what is wrong with a JSON Schema; empty when nothing is."""
     if not isinstance(text, str):
         return "not JSON"
-    check = _remembered_fault if len(text) <= MOST_REMEMBERED else _found_fault
-    return check(text, of_object=of_object)
+    key = _key(text, of_object=of_object)
+    fault = _faults.get(key)
+    if fault is None:
+        fault = _faults[key] = _found_fault(text, of_object=of_object)
+        while len(_faults) > MOST_REMEMBERED:
+            _faults.pop(next(iter(_faults)), None)
+    return fault
+
+
+def _key(text: str, *, of_object: bool) -> bytes:
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16, key=b"o" if of_object else b"").digest()
+
+
+async def check_ahead(options: text_options_pb2.TextToTextOptions) -> None:
+    """Check the schemas in a call's options that were not seen before, in a thread: that takes tens of milliseconds.
+
+    What is wrong with one is told later, with everything else that is wrong with the options.
+    """
+    wanted = options.response_format.json_schema.schema
+    texts = [(wanted, False)] if wanted else []
+    texts += [(tool.parameters, True) for tool in options.tools if tool.parameters]
+    new = [(text, kind) for text, kind in texts if _key(text, of_object=kind) not in _faults]
+    if new:
+        await asyncio.to_thread(lambda: [_schema_fault(text, of_object=kind) for text, kind in new])
 
 
 def _found_fault(text: str, *, of_object: bool) -> str:
@@ -202,4 +225,6 @@ def _found_fault(text: str, *, of_object: bool) -> str:
     return 'the type of a tool\'s arguments has to be "object"' if of_object and kind != "object" else ""
 
 
-_remembered_fault = lru_cache(maxsize=512)(_found_fault)
+MOST_REMEMBERED = 1024
+# What was found of each schema: tools recur, and a check takes milliseconds.
+_faults: dict[bytes, str] = {}

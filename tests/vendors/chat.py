@@ -20,6 +20,7 @@ from tests.vendors.said import (
     KEY,
     PROMPT_TOKENS,
     REASONING_TOKENS,
+    STORY,
     THOUGHTS,
     TOKENS,
     TOOL,
@@ -63,6 +64,7 @@ class ChatVendor(ABC):
             "filtered": lambda request: self.chat(request, ["I"], "content_filter"),
             "slow": lambda _: self.stream([*self.texts(["a"]), Pause(30), *self.texts(["b"]), DONE]),
             "paced": self.paced,
+            "story": lambda request: self.paced(request, STORY),
             "stalled-before": lambda _: self.stream([Pause(30)]),
             "cut": lambda _: self.stream([*self.texts(TOKENS[:3]), Cut]),
             "ends-early": lambda _: self.stream(self.texts(TOKENS[:3])),
@@ -134,9 +136,9 @@ class ChatVendor(ABC):
         said = heeding(TOKENS if wanted == "text" else JSON_TOKENS, body.get("stop", ()), most)
         return self.chat(request, *said)
 
-    def paced(self, request: Request) -> Reply:
+    def paced(self, request: Request, tokens: Sequence[str] = TOKENS) -> Reply:
         """Say a token every now and then."""
-        steps = [step for text in self.texts(TOKENS) for step in (text, Pause(PACE_SECONDS))]
+        steps = [step for text in self.texts(tokens) for step in (text, Pause(PACE_SECONDS))]
         return self.stream([*steps, *self.end(request, "stop"), DONE])
 
     def reasoning(self, request: Request) -> Reply:

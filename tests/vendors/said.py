@@ -10,6 +10,17 @@ if TYPE_CHECKING:
 
 TOKENS = ("The", " harbour", " of", " Kiel", ":", " na", "ïve", " 🚢", " ships", "\n", "and", " 灯台", ".")
 TEXT = "".join(TOKENS)
+STORY = tuple(
+    " ".join(
+        [
+            "Good morning to you too. The harbour is open all day long.",
+            "The first boat comes with the tide at eight o'clock. The last one leaves when the evening is over.",
+            "Come and see us whenever you like to. We shall be glad to show you the ships and the town.",
+        ]
+    )
+    .replace(" ", "\0 ")
+    .split("\0")
+)
 THOUGHTS = ("They", " ask", " of", " a", " harbour")
 ARGUMENTS = json.dumps({"city": "Kiel", "days": list(range(40)), "note": "Grüße 🚢"}, ensure_ascii=False)
 TOOL = "get_weather"

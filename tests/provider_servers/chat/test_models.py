@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from automarket.errors import OptionInvalid, ProviderUnknown
+from automarket.v1 import media_provider_service_pb2
+from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceStub
+from provider_servers.openrouter.provider import ListedModel, _model
 from provider_servers.runtime import Kind, Pricing
 from provider_servers.runtime.chat.listing import token_price, usable
 from provider_servers.runtime.conversation_faults import media_slot
+from provider_servers.runtime.descriptors import model_to_proto
 from provider_servers.runtime.installed import describe_all, load
 from provider_servers.runtime.testing import serving
 from tests.provider_servers.chat.asking import VENDORS, Vendor, talking_to
@@ -66,6 +71,23 @@ async def test_prices_and_lengths():
         assert first.context_tokens == 131072
         assert first.pricing == Pricing("token", 5e-08, 2e-07, "USD", cached_input_cost=1e-08)
         assert media_slot(first, "image")
+
+
+async def test_hundreds_of_models_are_described_once_for_each_list():
+    async with talking_to("openrouter", models="") as asked:
+        await listed(asked)
+        entry = ListedModel("acme/model", supported_parameters=["max_tokens", "seed", "tools"])
+        many = [_model(msgspec.structs.replace(entry, id=f"acme/model-{number}")) for number in range(400)]
+        asked.provider._listed, asked.provider._offered = many, None
+        messages = asked.served.server._host.models
+        first = messages.now()
+        assert len(first.models) == 400
+        assert messages.now() is first
+        assert messages.now().models[7] == model_to_proto(many[7], asked.provider)
+        stub = MediaProviderServiceStub(asked.served.channel)
+        assert await stub.ListModels(media_provider_service_pb2.ListModelsRequest()) == first
+        asked.provider._listed, asked.provider._offered = many[:3], None
+        assert [one.id for one in messages.now().models] == ["acme/model-0", "acme/model-1", "acme/model-2"]
 
 
 async def test_what_anthropic_says_of_its_models():

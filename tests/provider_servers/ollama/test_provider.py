@@ -126,6 +126,17 @@ async def test_the_mesh_is_told_of_new_models(backend, served):
     assert tokens(await served.run(Sample(PROMPT, model="llama3.2:latest")))
 
 
+async def test_how_long_a_context_is_is_asked_once_for_each_model(backend, served):
+    await until(lambda: served.provider.models()[0].context_tokens)
+    first, *others = served.provider.models()
+    assert (first.id, first.context_tokens) == ("llama3.2", 131_072)
+    assert {one.context_tokens for one in others} == {None}  # they are not there yet
+    await served.run(Sample(PROMPT, model="smollm2:135m"))
+    assert served.provider.models()[1].context_tokens == 131_072
+    await served.provider._refresh(client_module.OllamaClient(backend.url, served.provider._http))
+    assert len(backend.notes("end", path="/api/show")) == 2
+
+
 async def test_models_that_write_no_text_are_not_offered(backend, served):
     async with client_module.new_http() as http:
         async for _ in client_module.OllamaClient(backend.url, http).pull("nomic-embed-text"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
+from importlib import import_module
 
 import pytest
 
-from automarket.errors import InternalFault, ProviderBusy
+from automarket.errors import InternalFault, OptionInvalid, ProviderBusy
 from automarket.v1 import conversation_pb2, model_pb2
 from automarket.v1 import model_service_pb2 as pb
 from provider_servers.runtime import Completion, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
@@ -38,6 +40,30 @@ def output(events):
 def usage(events):
     [found] = [event.usage for event in events if event.HasField("usage")]
     return found
+
+
+async def test_a_schema_is_checked_once_and_beside_the_calls_that_run(chatter, monkeypatch):
+    module = import_module("provider_servers.runtime.text_options")  # a function of the package has its name, too
+    found, checks = module._found_fault, []
+
+    def noting(text, *, of_object):
+        checks.append((text, threading.get_ident()))
+        return found(text, of_object=of_object)
+
+    monkeypatch.setattr(module, "_found_fault", noting)
+    unique = str(uuid.uuid4())
+    good = json.dumps({"type": "object", "description": unique, "properties": {"x": {"enum": ["y" * 20_000]}}})
+    bad = json.dumps({"type": 7, "description": unique})
+    for _ in range(2):
+        request = asking()
+        request.header.text_to_text.response_format.json_schema.schema = good
+        await call(chatter.channel, request)
+        request.header.text_to_text.tools.add(name="tool", parameters=bad)
+        with pytest.raises(OptionInvalid) as caught:
+            await call(chatter.channel, request)
+        assert list(caught.value.fields) == ["header.text_to_text.tools[0].parameters"]
+    assert [text for text, _ in checks] == [good, bad]
+    assert threading.get_ident() not in {thread for _, thread in checks}
 
 
 async def test_reasoning_is_apart_from_text(chatter):
