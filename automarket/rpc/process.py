@@ -12,11 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-def run_server(
-    name: str,
-    main: Callable[[asyncio.Event], Awaitable[None]],
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
-) -> int:
+def run_server(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     """Run `main` until it returns; SIGTERM, SIGINT or the parent's end set the event that it waits for.
 
     Gives the exit code: 0, or 1 after an error, which is written to standard error in a sentence.
@@ -24,6 +20,6 @@ def run_server(
     logs.configure(name, telemetry.current_ids)
     telemetry.configure(name)
     try:
-        return lifetime.run(name, main, loop_factory)
+        return lifetime.run(name, main)
     finally:
         telemetry.shutdown()

@@ -12,8 +12,6 @@ import time
 import uuid
 from typing import Any
 
-import uvloop
-
 from automarket.v1 import model_service_pb2, transform_pb2
 from bench.llm.answers import MODEL, Wanted
 from provider_servers.openai import OpenAIProvider
@@ -58,4 +56,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    asyncio.run(main())

@@ -8,8 +8,6 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-import uvloop
-
 from automarket.rpc.channel import is_local
 from automarket.rpc.process import run_server
 from automarket.rpc.server import RpcServer
@@ -162,4 +160,4 @@ def serve(provider: Provider, settings: ProviderServerSettings) -> int:
         finally:
             await server.stop(settings.grace_seconds)
 
-    return run_server(f"provider-{provider.id}", run, uvloop.new_event_loop)
+    return run_server(f"provider-{provider.id}", run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, LineCutter, too_long
 
@@ -10,7 +10,7 @@ _BOM = b"\xef\xbb\xbf"
 _PLAIN, _END = b"data: ", b"\n\n"
 
 
-class SseEvent(NamedTuple):
+class SseEvent(msgspec.Struct, frozen=True, gc=False):
     """One event.
 
     Attributes:
@@ -67,7 +67,8 @@ class SseReader:
 
     def finish(self) -> list[SseEvent]:
         """Say that there is no more; give an event whose blank line is missing, as some servers leave it out."""
-        return [event._replace(whole=False) for event in self._events([self._cutter.finish(), b""])]
+        events = self._events([self._cutter.finish(), b""])
+        return [SseEvent(event.data, event.name, whole=False) for event in events]
 
     def _events(self, lines: list[bytes]) -> list[SseEvent]:
         if not self._begun and lines:

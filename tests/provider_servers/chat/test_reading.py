@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from automarket.errors import BackendFailed
 from provider_servers.runtime.chat.lines import LineCutter, NdjsonReader
-from provider_servers.runtime.chat.sse import SseReader
+from provider_servers.runtime.chat.sse import SseEvent, SseReader
 from provider_servers.runtime.chat.surrogates import HalfKeeper
 
 ENDS = (b"\n", b"\r", b"\r\n")
@@ -65,11 +65,26 @@ def test_events_may_be_cut_anywhere(events, sizes, end):
 
 def test_forms_of_events():
     reader = SseReader()
-    assert reader.feed(b"\xef\xbb\xbfdata:x\n\n") == [(b"x", b"", True)]
-    assert reader.feed(b"data:  two spaces\n\n") == [(b" two spaces", b"", True)]
-    assert reader.feed(b"event: nothing\n\nretry: 5\ndata\n\n") == [(b"", b"", True)]
+    assert reader.feed(b"\xef\xbb\xbfdata:x\n\n") == [SseEvent(b"x")]
+    assert reader.feed(b"data:  two spaces\n\n") == [SseEvent(b" two spaces")]
+    assert reader.feed(b"event: nothing\n\nretry: 5\ndata\n\n") == [SseEvent(b"")]
     assert reader.feed(b"data: last") == []
-    assert reader.finish() == [(b"last", b"", False)]
+    assert reader.finish() == [SseEvent(b"last", whole=False)]
+
+
+LINES = st.sampled_from(
+    [b"data: {}", b"data: [DONE]", b"data:x", b"data", b"", b": wait", b"event: e", b"id: 1", b"data: "]
+)
+
+
+@given(st.lists(LINES, max_size=30), SIZES, st.sampled_from(ENDS))
+def test_events_that_come_together_are_those_that_come_byte_by_byte(lines, sizes, end):
+    written = b"".join(line + end for line in lines)
+    slow, quick = SseReader(), SseReader()
+    singly = [event for byte in written for event in slow.feed(bytes([byte]))]
+    together = [event for piece in cut(written, sizes) for event in quick.feed(piece)]
+    assert together == singly
+    assert quick.finish() == slow.finish()
 
 
 def test_what_has_no_end_is_refused():
