@@ -5,8 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source=requirements/llama-cpp-build.txt deps=requirements/llama-cpp.txt venv=.cache/llama-cpp missing=.cache/llama-cpp.missing
-version=$(cat "$source" "$deps" tools/llama_cpp.sh | sha256sum | cut -c1-16)-$(uname -m)
-wheels=${XDG_CACHE_HOME:-$HOME/.cache}/automarket/llama-cpp/$version
+built=$(cat "$source" tools/llama_cpp.sh | sha256sum | cut -c1-16)-$(uname -m)
+version="$built $(sha256sum <"$deps")"
+wheels=${XDG_CACHE_HOME:-$HOME/.cache}/automarket/llama-cpp/$built
 
 fail() {
   printf '%s\n' "$1" | tee "$missing" >&2
@@ -31,9 +32,11 @@ build() {
     define+=("GGML_$name=OFF")
   done
   mkdir -p "$wheels"
-  CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) nice "${pip[@]}" wheel --quiet --no-deps --no-build-isolation --require-hashes \
-    -r "$source" -w "$work" -C cmake.build-type=Release -C build.targets=llama -C cmake.define.LLAMA_ALL_WARNINGS=OFF \
-    "${define[@]/#/-Ccmake.define.}" >"$wheels/build.log" 2>&1 || return 1
+  # pip gives settings of the build only to what is named on its command line, so the sources are fetched before.
+  "${pip[@]}" download --no-deps --no-build-isolation --require-hashes -r "$source" -d "$work" >"$wheels/build.log" 2>&1 &&
+    CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) nice "${pip[@]}" wheel -v --no-deps --no-build-isolation "$work"/*.tar.gz -w "$work" \
+      -C cmake.build-type=Release -C build.targets=llama -C cmake.define.LLAMA_ALL_WARNINGS=OFF \
+      "${define[@]/#/-Ccmake.define.}" >>"$wheels/build.log" 2>&1 || return 1
   mv "$work"/*.whl "$wheels/"
 }
 
