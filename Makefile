@@ -2,6 +2,10 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# The files with tests that run alone: looking into all others would take as long as some of them.
+ALONE = $(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
+# Every process of a test reads the same modules: they are compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-docker test-fast check bench bench-peers bench-llm soak proto lock setup clean
@@ -15,8 +19,8 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 
 test: setup ## Set up and run the tests: two at a time, then those that measure time, then those with real containers
 	@failed=0; \
-	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup --durations 25 || failed=1; \
-	$(PYTEST) -m "alone and not soak" --durations 25 || failed=1; \
+	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup --no-loadscope-reorder --durations 25 || failed=1; \
+	$(PYTEST) -m "alone and not soak" --durations 25 $(ALONE) || failed=1; \
 	$(PYTEST) -m "docker and not soak" --durations 25 || failed=1; \
 	exit $$failed
 

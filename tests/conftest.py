@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         docker = item.get_closest_marker("docker")
         item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
-        if (docker or item.get_closest_marker("alone")) and not item.get_closest_marker("soak"):
+        if not item.get_closest_marker("soak") and any(map(item.get_closest_marker, ("alone", "docker", "slow"))):
             # These measure time on a machine that others share: one that fails is run once more, and shown as such.
             item.add_marker(pytest.mark.flaky(reruns=1))
         if docker and not item.get_closest_marker("timeout"):
