@@ -80,17 +80,22 @@ def _ollama(request: Request) -> Reply:
     return answer({"version": "0.32.0", "models": [model], "capabilities": ["completion"], "details": {}})
 
 
+def _asked(server: FakeServer) -> int:
+    """Count the questions to a model that have come; Ollama is asked what its models are by POST, too."""
+    return sum(post.path != "/api/show" for post in server.posts)
+
+
 async def _begun(calls: Calls, vendor: str, server: FakeServer) -> None:
     """Wait until a first call has come to the vendor."""
     deadline = time.monotonic() + 20
-    while not server.posts:
+    while not _asked(server):
         call = asyncio.ensure_future(_call(calls, vendor))
         await asyncio.wait({call}, timeout=1)
         if call.done() and time.monotonic() > deadline:
             call.result()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-    await _until(lambda: len(server.dropped) == len(server.posts))
+    await _until(lambda: len(server.dropped) == _asked(server))
 
 
 async def _call(calls: Calls, vendor: str) -> Any:
@@ -104,9 +109,9 @@ async def _call(calls: Calls, vendor: str) -> Any:
 
 async def _cancel(calls: Calls, vendor: str, server: FakeServer) -> float:
     """Give how many milliseconds it took until the vendor's connection was closed."""
-    asked, dropped = len(server.posts), len(server.dropped)
+    asked, dropped = _asked(server), len(server.dropped)
     call = asyncio.ensure_future(_call(calls, vendor))
-    await _until(lambda: len(server.posts) > asked)
+    await _until(lambda: _asked(server) > asked)
     await asyncio.sleep(SETTLE_SECONDS)  # it waits for the next token
     if call.done():
         raise RuntimeError(f"{vendor} answered before the cancel: {call.exception() or call.result()}")
