@@ -104,7 +104,8 @@ class Attacked(Processes):
         yield
         await asyncio.to_thread(load.wait, calls)
         assert not self.is_over("gateway"), "the gateway has ended"
-        assert load.lost == [], load.lost[:3]
+        lost = load.take_lost()
+        assert lost == [], lost[:3]
         assert self.peak_mebibytes("gateway") < MOST_MEBIBYTES
 
     async def until_idle(self, seconds: float = 10) -> None:

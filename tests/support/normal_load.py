@@ -103,6 +103,12 @@ class NormalLoad:
             if not self._changed.wait_for(lambda: self.ended >= goal, timeout):
                 raise AssertionError(f"the load stands still: {self.ended} calls of {goal} after {timeout} s")
 
+    def take_lost(self) -> list[str]:
+        """Give the calls that were lost since this was asked last, so that each is told once and none is missed."""
+        with self._changed:
+            lost, self.lost = self.lost, []
+        return lost
+
     def stop(self) -> None:
         """Let the calls under way end, and end."""
         self._process.terminate()
