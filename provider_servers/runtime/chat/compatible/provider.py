@@ -6,7 +6,7 @@ from abc import abstractmethod
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import httpx
+import aiohttp
 import msgspec
 
 from automarket.errors import BackendFailed
@@ -101,8 +101,8 @@ class CompatibleProvider(VendorProvider):
                 try:
                     async for event in events:
                         yield event
-                except (BackendFailed, httpx.RemoteProtocolError) as error:
-                    ended = reader.has_ended or isinstance(error, httpx.RemoteProtocolError)
+                except (BackendFailed, aiohttp.ClientPayloadError) as error:
+                    ended = reader.has_ended or isinstance(error, aiohttp.ClientPayloadError)
                     if tells_silence and reader.is_silent and ended:
                         raise _EndedSilentlyError from None
                     raise
