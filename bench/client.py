@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +17,9 @@ import grpc.aio
 import uvloop
 
 from automarket.rpc.streams import EOF
-from bench import inputs, messages
+from bench import inputs, messages, serving
 from bench.messages import METADATA
+from bench.serving import Result, expect, percentile_of_times
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -31,8 +30,6 @@ UNARY_SECONDS = 30.0
 
 CHUNK = messages.chunk_message()
 STAMPS = messages.Stamps()
-
-Result = dict[str, float]
 
 
 class Load:
@@ -77,7 +74,7 @@ class Load:
         begin = time.perf_counter()
         await _ask(call, chunks=mebibytes)
         count = await _read_all(call) - 1
-        _expect(count, mebibytes)
+        expect(count, mebibytes, "messages")
         return {"value": mebibytes / (time.perf_counter() - begin), "work": mebibytes / 1024}
 
     async def flat_out(self, address: str, streams: int, count: int) -> Result:
@@ -86,7 +83,7 @@ class Load:
         async def one() -> None:
             call = self._transform(address)
             await _ask(call, tokens=count)
-            _expect(await _read_all(call) - 1, count)
+            expect(await _read_all(call) - 1, count, "messages")
 
         begin = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(streams)))
@@ -106,8 +103,8 @@ class Load:
         delays = sorted(at - sent for stream in received for at, sent, _ in stream if sent >= opened)
         numbers = [[number for _, _, number in stream] for stream in received]
         return {
-            "value": _percentile(delays, 50),
-            "p99": _percentile(delays, 99),
+            "value": percentile_of_times(delays, 50),
+            "p99": percentile_of_times(delays, 99),
             "work": sum(map(len, numbers)),
             "lost": sum(count - len(set(stream)) for stream in numbers),
             "reordered": sum(b <= a for stream in numbers for a, b in itertools.pairwise(stream)),
@@ -124,7 +121,7 @@ class Load:
             await call(request, metadata=metadata, timeout=UNARY_SECONDS)
             times.append(time.perf_counter_ns() - begin)
         times.sort()
-        return {"value": _percentile(times, 50), "p99": _percentile(times, 99), "work": count}
+        return {"value": percentile_of_times(times, 50), "p99": percentile_of_times(times, 99), "work": count}
 
     async def by_digest(self, address: str, digest: str, *, read: bool) -> Result:
         """Give a provider an input by its digest; the value is seconds."""
@@ -179,16 +176,6 @@ async def _expect_ok(call: Any) -> None:
         raise RuntimeError(f"{code.name}: {await call.details()}")
 
 
-def _expect(count: int, expected: int) -> None:
-    if count != expected:
-        raise RuntimeError(f"{count} messages came instead of {expected}")
-
-
-def _percentile(ordered: list[int], percent: int) -> float:
-    """Give a percentile of nanoseconds, in milliseconds."""
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] / 1e6
-
-
 async def serve() -> None:
     """Do what the lines on standard input say, one after another."""
     load = Load()
@@ -202,15 +189,7 @@ async def serve() -> None:
         "by-digest": load.by_digest,
         "as-chunks": load.as_chunks,
     }
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        arguments: dict[str, Any] = json.loads(line)
-        try:
-            answer: dict[str, Any] = await cases[arguments.pop("case")](**arguments)
-        except (grpc.RpcError, RuntimeError) as error:
-            answer = {"error": " ".join(str(error).split())}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    await serving.serve(cases, (grpc.RpcError, RuntimeError))
     await load.close()
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -17,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from automarket.v1 import model_pb2, model_service_pb2, transform_pb2
+from bench import serving
 from bench.llm.answers import MODEL, STAMP, STAMP_BYTES, WORD, Wanted
 from bench.llm.h2 import Calls
 from bench.llm.plain_http import Connections, request_for
+from bench.serving import Result, expect, percentile_of_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,7 +31,6 @@ FIRST = WORD.encode()
 SETTLE_SECONDS = 1.0
 CONNECTIONS = 4  # that calls of the mesh share, as those of one program do
 
-Result = dict[str, float]
 Pieces = list[tuple[int, bytes]]
 
 
@@ -66,7 +65,7 @@ class Load:
         heard = await self._ask(address, way, Wanted(tokens), streams)
         seconds = (max(pieces[-1][0] for pieces in heard) - begin) / 1e9
         for pieces in heard:
-            _expect(b"".join(data for _, data in pieces).count(FIRST), tokens)
+            expect(b"".join(data for _, data in pieces).count(FIRST), tokens, "tokens")
         return {"value": streams * tokens / seconds, "work": streams * tokens, "events": sum(map(len, heard))}
 
     async def first(self, address: str, way: str, count: int) -> Result:
@@ -77,7 +76,7 @@ class Load:
             [pieces] = await self._ask(address, way, Wanted(4), 1)
             times.append(next(at for at, data in pieces if FIRST in data) - begin)
         times.sort()
-        return {"value": _percentile(times, 50), "p99": _percentile(times, 99), "work": count}
+        return {"value": percentile_of_times(times, 50), "p99": percentile_of_times(times, 99), "work": count}
 
     async def paced(self, address: str, way: str, streams: int, rate: int, tokens: int) -> Result:
         """Have answers come at a fixed rate; the value is the median of what was added to the gap between tokens.
@@ -96,10 +95,10 @@ class Load:
         delays = sorted(at - sent for stream in stamps for at, sent, _ in stream if at >= opened)
         numbers = [[number for _, _, number in stream] for stream in stamps]
         return {
-            "value": _percentile(gaps, 50),
-            "p99": _percentile(gaps, 99),
-            "delay": _percentile(delays, 50),
-            "delay_p99": _percentile(delays, 99),
+            "value": percentile_of_times(gaps, 50),
+            "p99": percentile_of_times(gaps, 99),
+            "delay": percentile_of_times(delays, 50),
+            "delay_p99": percentile_of_times(delays, 99),
             "work": sum(map(len, numbers)),
             "lost": sum(tokens - len(set(stream)) for stream in numbers),
             "reordered": sum(b <= a for stream in numbers for a, b in itertools.pairwise(stream)),
@@ -151,16 +150,6 @@ def _stamps(pieces: Pieces) -> list[tuple[int, int, int]]:
     return found
 
 
-def _expect(count: int, expected: int) -> None:
-    if count != expected:
-        raise RuntimeError(f"{count} tokens came instead of {expected}")
-
-
-def _percentile(ordered: list[int], percent: int) -> float:
-    """Give a percentile of nanoseconds, in milliseconds."""
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] / 1e6
-
-
 async def serve() -> None:
     """Do what the lines on standard input say, one after another."""
     load = Load()
@@ -170,15 +159,7 @@ async def serve() -> None:
         "first": load.first,
         "paced": load.paced,
     }
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        arguments: dict[str, Any] = json.loads(line)
-        try:
-            answer: dict[str, Any] = await cases[arguments.pop("case")](**arguments)
-        except (RuntimeError, OSError) as error:
-            answer = {"error": " ".join(str(error).split())}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    await serving.serve(cases, (RuntimeError, OSError))
     load.close()
 
 

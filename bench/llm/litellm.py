@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from bench.llm.answers import MODEL
+from bench.llm.installed import release
 from bench.processes import ROOT
-from bench.proxies import Missing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +40,7 @@ def version() -> str:
     Raises:
         Missing: it is not.
     """
-    python = FOLDER / "python"
-    asked = "from importlib.metadata import version; print(version('litellm'))"
-    try:
-        done = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.CalledProcessError):
-        raise Missing("LiteLLM is not installed: tools/bench_llm.sh") from None
-    return done.stdout.strip()
+    return release(FOLDER / "python", "litellm", "LiteLLM is not installed: tools/bench_llm.sh")
 
 
 def command(port: int, upstream: str, folder: Path) -> list[str]:

@@ -9,8 +9,9 @@ from bench import page
 from bench.llm.bed import DIRECT, LITELLM, OURS
 from bench.llm.cases import cases, conversations
 from bench.llm.rounds import CONVERSATIONS
-from bench.llm.targets import percentile, reading, targets_table
+from bench.llm.targets import reading, targets_table
 from bench.rounds import p99, proxy_cpu, value
+from bench.serving import percentile
 from bench.tables import MILLION, table
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.llm.installed import release
 from bench.processes import ROOT, python
-from bench.proxies import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,12 +32,7 @@ def version() -> str:
     Raises:
         Missing: it is not installed.
     """
-    asked = "from importlib.metadata import version; print(version('openai'))"
-    try:
-        done = subprocess.run([SDK, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.CalledProcessError):
-        raise Missing("OpenAI's SDK is not installed: tools/vendor_sdks.sh") from None
-    return done.stdout.strip()
+    return release(SDK, "openai", "OpenAI's SDK is not installed: tools/vendor_sdks.sh")
 
 
 def measure(url: str, rounds: int, report: Callable[[str], None], *, quick: bool = False) -> Reads:

@@ -10,6 +10,7 @@ from bench.llm.bed import DIRECT, LITELLM, OURS
 from bench.llm.reading import TOGETHER, VENDOR
 from bench.llm.rounds import CONVERSATIONS
 from bench.rounds import p99, proxy_cpu, value
+from bench.serving import percentile
 from bench.tables import table
 
 if TYPE_CHECKING:
@@ -102,12 +103,6 @@ def _missing() -> float:
     raise KeyError
 
 
-def percentile(waits: list[float], percent: int) -> float:
-    """Give a percentile."""
-    ordered = sorted(waits)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-
-
 TARGETS = (
     Target("Tokens a second, one answer, against LiteLLM", speed("one"), 80, unit=" times"),
     Target("Tokens a second, 32 answers, against LiteLLM", speed("many"), 50, unit=" times"),
@@ -128,4 +123,4 @@ def targets_table(results: Results) -> str:
     return table(["what", "target", "measured", "met"], [one.row(results) for one in TARGETS])
 
 
-__all__ = ["DIRECT", "TARGETS", "Target", "percentile", "targets_table"]
+__all__ = ["DIRECT", "TARGETS", "Target", "targets_table"]

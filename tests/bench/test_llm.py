@@ -14,9 +14,10 @@ from bench.llm.bed import DIRECT, LITELLM, OURS
 from bench.llm.reading import SINGLY, TOGETHER, VENDOR
 from bench.llm.results import Results
 from bench.llm.rounds import CONVERSATIONS
-from bench.llm.targets import TARGETS, percentile, targets_table
+from bench.llm.targets import TARGETS, targets_table
 from bench.results import Machine
 from bench.rounds import Sample, Samples
+from bench.serving import percentile
 
 ROOT = Path(__file__).resolve().parents[2]
 
