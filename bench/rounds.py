@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench.bed import DIRECT
 from bench.processes import cpu_seconds
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     from bench.bed import Bed
     from bench.cases import Case
+
+
+class Named(Protocol):
+    """A case, of whatever kind."""
+
+    @property
+    def name(self) -> str:
+        """What its samples are kept under."""
+        ...
+
+
+CaseT = TypeVar("CaseT", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +115,23 @@ class Samples:
 
 def run(bed: Bed, cases: Sequence[Case], rounds: int, report: Callable[[str], None]) -> Samples:
     """Measure; a first round warms everything up and does not count."""
+    return in_turn(list(bed.addresses), cases, rounds, report, lambda case, way: measure(bed, case, way))
+
+
+def in_turn(
+    ways: list[str],
+    cases: Sequence[CaseT],
+    rounds: int,
+    report: Callable[[str], None],
+    measured: Callable[[CaseT, str], Sample],
+) -> Samples:
+    """Measure every case over every way, round by round; a first round warms everything up and does not count."""
     samples = Samples()
-    ways = list(bed.addresses)
     for number in range(rounds + 1 if cases else 0):
         ways = ways[1:] + ways[:1]  # nobody always comes first
         for case in cases:
             for way in ways:
-                sample = measure(bed, case, way)
+                sample = measured(case, way)
                 if number:
                     samples.add(case.name, way, sample)
         report(f"round {number} of {rounds}" if number else "warmed up")

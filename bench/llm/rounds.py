@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.llm.bed import DIRECT, OURS
 from bench.processes import cpu_seconds, peak_mebibytes
-from bench.rounds import Sample, Samples
+from bench.rounds import Sample, Samples, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +19,11 @@ CONVERSATIONS = "conversations"
 
 def run(bed: Bed, cases: Sequence[Case], rounds: int, report: Callable[[str], None]) -> Samples:
     """Measure; a first round warms everything up and does not count."""
-    samples = Samples()
-    ways = list(bed.addresses)
-    for number in range(rounds + 1 if cases else 0):
-        ways = ways[1:] + ways[:1]  # nobody always comes first
-        for case in cases:
-            for way in ways:
-                sample = measure(bed, case.call, way, case.sizes[way])
-                if number:
-                    samples.add(case.name, way, sample)
-        report(f"round {number} of {rounds}" if number else "warmed up")
-    return samples
+
+    def measured(case: Case, way: str) -> Sample:
+        return measure(bed, case.call, way, case.sizes[way])
+
+    return in_turn(list(bed.addresses), cases, rounds, report, measured)
 
 
 def many(bed: Bed, sizes: Mapping[str, float], rounds: int, report: Callable[[str], None]) -> Samples:
