@@ -17,7 +17,7 @@ from automarket.errors import AutoMarketError, BackendFailed, ProviderBusy
 from provider_servers.ollama.faults import line_error, pull_error, status_error
 from provider_servers.ollama.lines import read_lines
 from provider_servers.ollama.pulling import PullProgress, PullState
-from provider_servers.runtime.chat.transport import is_success, new_local_http, send
+from provider_servers.runtime.chat.transport import is_success, send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -240,11 +240,6 @@ class OllamaClient:
             if not isinstance(error, ProviderBusy) or not delays:
                 raise error
             await asyncio.sleep(delays.pop(0))
-
-
-def new_http() -> aiohttp.ClientSession:
-    """Make what makes requests: no proxy, which is for the world outside, and no connection kept for later."""
-    return new_local_http()
 
 
 async def is_ready(url: str, http: aiohttp.ClientSession) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from automarket.errors import AutoMarketError, ModelUnknown
 from provider_servers.ollama.answering import Answer
 from provider_servers.ollama.asking import engine_options, further_fields, messages
-from provider_servers.ollama.client import OllamaClient, is_ready, new_http
+from provider_servers.ollama.client import OllamaClient, is_ready
 from provider_servers.ollama.models import offered
 from provider_servers.ollama.waits import PULL_SECONDS, SIGN_SECONDS, pulling, with_signs
 from provider_servers.runtime import (
@@ -29,6 +29,7 @@ from provider_servers.runtime import (
     text_options,
     waiting,
 )
+from provider_servers.runtime.chat.transport import new_local_http
 from services.ollama import SPEC, OllamaSettings
 from services.runtime import OnDemand, make_service
 
@@ -70,7 +71,7 @@ class OllamaProvider(BackedProvider):
 
     async def open(self) -> None:
         """Look for a backend that runs already, and follow what it has."""
-        self._http = new_http()
+        self._http = new_local_http()
         await super().open()
         self._following = asyncio.create_task(self._follow())
 

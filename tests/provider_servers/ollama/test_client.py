@@ -16,8 +16,9 @@ from automarket.errors import (
     ProviderNotConfigured,
 )
 from provider_servers.ollama import client as module
-from provider_servers.ollama.client import OllamaClient, is_ready, new_http
+from provider_servers.ollama.client import OllamaClient, is_ready
 from provider_servers.ollama.faults import line_error, status_error
+from provider_servers.runtime.chat.transport import new_local_http
 from tests.backends.ollama.running import set_manners
 from tests.provider_servers.ollama.test_provider import until
 from tests.support.mesh import free_port
@@ -29,7 +30,7 @@ ASKED = [{"role": "user", "content": "Tell me of the harbour."}]
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def http():
-    async with new_http() as http:
+    async with new_local_http() as http:
         yield http
 
 
@@ -220,5 +221,5 @@ async def test_an_error_line_names_the_model():
 
 async def test_no_proxy_is_asked_for_a_backend(backend, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    async with new_http() as http:
+    async with new_local_http() as http:
         assert await OllamaClient(backend.url, http).version()

@@ -12,6 +12,7 @@ from automarket.errors import BackendFailed, ModelUnknown, ProviderBusy, Service
 from provider_servers.ollama import OllamaProvider
 from provider_servers.ollama import client as client_module
 from provider_servers.runtime import ServiceState
+from provider_servers.runtime.chat.transport import new_local_http
 from provider_servers.runtime.testing import CHECKS, Sample, chunks_of, serving
 from services.ollama import OllamaSettings
 from tests.backends.ollama.running import noted, set_manners
@@ -89,7 +90,7 @@ async def test_options_reach_the_engine(backend, served):
 
 
 async def _loaded(backend):
-    async with client_module.new_http() as http:
+    async with new_local_http() as http:
         for name in await client_module.OllamaClient(backend.url, http).loaded():
             yield name
 
@@ -138,7 +139,7 @@ async def test_how_long_a_context_is_is_asked_once_for_each_model(backend, serve
 
 
 async def test_models_that_write_no_text_are_not_offered(backend, served):
-    async with client_module.new_http() as http:
+    async with new_local_http() as http:
         async for _ in client_module.OllamaClient(backend.url, http).pull("nomic-embed-text"):
             pass
     await served.run(Sample(PROMPT, model=MODEL))
