@@ -332,6 +332,33 @@ class MethodUnknown(InvalidRequestError):
     reason = "METHOD_UNKNOWN"
 
 
+class RequestIdReused(InvalidRequestError):
+    """A request_id that asks for something else than the first time."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "REQUEST_ID_REUSED"
+
+
+class ResumeInvalid(InvalidRequestError):
+    """A call cannot go on from that checkpoint: it is none of this model, or the model has none."""
+
+    reason = "RESUME_INVALID"
+
+
+class EventsTrimmed(InvalidRequestError):
+    """Events of a job that are no longer kept."""
+
+    code = Code.OUT_OF_RANGE
+    reason = "EVENTS_TRIMMED"
+
+
+class VoicesUnsupported(InvalidRequestError):
+    """The provider has no list of voices, or stores none."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "VOICES_UNSUPPORTED"
+
+
 # --- nothing has that name ---
 
 
@@ -369,6 +396,19 @@ class RequestUnknown(NotFoundError):
     """The call is not among those that the provider remembers."""
 
     reason = "REQUEST_UNKNOWN"
+
+
+class JobUnknown(NotFoundError):
+    """No job has that id, or it ended longer ago than jobs are kept."""
+
+    reason = "JOB_UNKNOWN"
+
+
+class ModelGone(NotFoundError):
+    """The vendor has taken the model out of service."""
+
+    reason = "MODEL_GONE"
+    retry = Retry.OTHER
 
 
 # --- something has to be done first ---
@@ -466,6 +506,12 @@ class InstanceReplaced(StateError):
     reason = "INSTANCE_REPLACED"
 
 
+class JobNotEnded(StateError):
+    """The job still runs."""
+
+    reason = "JOB_NOT_ENDED"
+
+
 # --- bytes are not what they should be ---
 
 
@@ -480,6 +526,19 @@ class AssetCorrupt(DataLossError):
     """The bytes on disk are not those that the digest names."""
 
     reason = "ASSET_CORRUPT"
+
+
+class OutputExpired(DataLossError):
+    """The vendor no longer has what it made; it was paid for."""
+
+    reason = "OUTPUT_EXPIRED"
+
+
+class OutcomeUnknown(DataLossError):
+    """A paid request may have reached the vendor or not, and nobody can tell any more."""
+
+    code = Code.ABORTED
+    reason = "OUTCOME_UNKNOWN"
 
 
 # --- a limit is reached ---
@@ -529,6 +588,19 @@ class WatcherTooSlow(ExhaustedError):
     """The caller of a watch did not read for too long."""
 
     reason = "WATCHER_TOO_SLOW"
+
+
+class JobQueueFull(ExhaustedError):
+    """Too many jobs wait."""
+
+    reason = "JOB_QUEUE_FULL"
+
+
+class BudgetExhausted(ExhaustedError):
+    """The budget of the mesh or of the provider does not allow the call."""
+
+    reason = "BUDGET_EXHAUSTED"
+    retry = Retry.OTHER
 
 
 # --- not there now ---
@@ -602,6 +674,20 @@ class CallCancelled(EndedError):
 
     code = Code.CANCELLED
     reason = "CALL_CANCELLED"
+
+
+class JobCancelled(EndedError):
+    """The job was cancelled, at the vendor too where it had got there."""
+
+    code = Code.CANCELLED
+    reason = "JOB_CANCELLED"
+
+
+class JobCancelledLocally(EndedError):
+    """The job was cancelled here, but the vendor has no cancel: the charge stands."""
+
+    code = Code.CANCELLED
+    reason = "JOB_CANCELLED_LOCALLY"
 
 
 class DeadlineExceeded(EndedError):

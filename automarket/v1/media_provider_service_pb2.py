@@ -23,51 +23,74 @@ _sym_db = _symbol_database.Default()
 
 
 from automarket.v1 import model_pb2 as automarket_dot_v1_dot_model__pb2
+from automarket.v1 import transform_pb2 as automarket_dot_v1_dot_transform__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*automarket/v1/media_provider_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/model.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\x12GetProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"@\n\x13GetProviderResponse\x12)\n\x08provider\x18\x01 \x01(\x0b\x32\x17.automarket.v1.Provider\"(\n\x11ListModelsRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"g\n\x10\x43onfigureRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12)\n\x08settings\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"<\n\x11\x43onfigureResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x03(\t\x12\x16\n\x0einstance_count\x18\x02 \x01(\x05\"\x90\x02\n\rServiceStatus\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.automarket.v1.ServiceState\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\x0f\n\x07healthy\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x15\n\x08\x66raction\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x16\n\texit_code\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\rout_of_memory\x18\t \x01(\x08\x12\x11\n\tlog_lines\x18\n \x03(\t\x12\x0f\n\x07managed\x18\x0b \x01(\x08\x42\x0b\n\t_fractionB\x0c\n\n_exit_code\"?\n\x13StartServiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"Y\n\x14StartServiceResponse\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12,\n\x06status\x18\x02 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\">\n\x12StopServiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"C\n\x13StopServiceResponse\x12,\n\x06status\x18\x01 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"[\n\x17GetServiceStatusRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x16\n\x0elog_line_count\x18\x03 \x01(\x05\"z\n\x18GetServiceStatusResponse\x12,\n\x06status\x18\x01 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\x12\x30\n\tinstances\x18\x02 \x03(\x0b\x32\x1d.automarket.v1.InstanceStatus\"S\n\x0eInstanceStatus\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12,\n\x06status\x18\x02 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"@\n\x15GetDiagnosticsRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xe5\x01\n\x16GetDiagnosticsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x11\n\tlog_lines\x18\x08 \x03(\t*\xce\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVICE_STATE_ABSENT\x10\x01\x12\x19\n\x15SERVICE_STATE_PULLING\x10\x02\x12\x19\n\x15SERVICE_STATE_CREATED\x10\x03\x12\x1a\n\x16SERVICE_STATE_STARTING\x10\x04\x12\x19\n\x15SERVICE_STATE_LOADING\x10\x05\x12\x17\n\x13SERVICE_STATE_READY\x10\x06\x12\x16\n\x12SERVICE_STATE_BUSY\x10\x07\x12\x16\n\x12SERVICE_STATE_IDLE\x10\x08\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\t\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\n\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x0b\x32\x84\x05\n\x14MediaProviderService\x12T\n\x0bGetProvider\x12!.automarket.v1.GetProviderRequest\x1a\".automarket.v1.GetProviderResponse\x12Q\n\nListModels\x12 .automarket.v1.ListModelsRequest\x1a!.automarket.v1.ListModelsResponse\x12N\n\tConfigure\x12\x1f.automarket.v1.ConfigureRequest\x1a .automarket.v1.ConfigureResponse\x12Y\n\x0cStartService\x12\".automarket.v1.StartServiceRequest\x1a#.automarket.v1.StartServiceResponse0\x01\x12T\n\x0bStopService\x12!.automarket.v1.StopServiceRequest\x1a\".automarket.v1.StopServiceResponse\x12\x63\n\x10GetServiceStatus\x12&.automarket.v1.GetServiceStatusRequest\x1a\'.automarket.v1.GetServiceStatusResponse\x12]\n\x0eGetDiagnostics\x12$.automarket.v1.GetDiagnosticsRequest\x1a%.automarket.v1.GetDiagnosticsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*automarket/v1/media_provider_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/model.proto\x1a\x1d\x61utomarket/v1/transform.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x05Voice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x0e\n\x06\x63loned\x18\x05 \x01(\x08\x12\x30\n\x06labels\x18\x06 \x03(\x0b\x32 .automarket.v1.Voice.LabelsEntry\x12\x13\n\x0bpreview_url\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\x11ListVoicesRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x63loned_only\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"S\n\x12ListVoicesResponse\x12$\n\x06voices\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Voice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x02\n\x12\x43reateVoiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12%\n\x07samples\x18\x05 \x03(\x0b\x32\x14.automarket.v1.Input\x12=\n\x06labels\x18\x06 \x03(\x0b\x32-.automarket.v1.CreateVoiceRequest.LabelsEntry\x12\x1f\n\x17remove_background_noise\x18\x07 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\x13\x43reateVoiceResponse\x12#\n\x05voice\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Voice\";\n\x12\x44\x65leteVoiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x10\n\x08voice_id\x18\x02 \x01(\t\"\x15\n\x13\x44\x65leteVoiceResponse\")\n\x12GetProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"@\n\x13GetProviderResponse\x12)\n\x08provider\x18\x01 \x01(\x0b\x32\x17.automarket.v1.Provider\"(\n\x11ListModelsRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"g\n\x10\x43onfigureRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12)\n\x08settings\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"<\n\x11\x43onfigureResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x03(\t\x12\x16\n\x0einstance_count\x18\x02 \x01(\x05\"\x90\x02\n\rServiceStatus\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.automarket.v1.ServiceState\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\x0f\n\x07healthy\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x15\n\x08\x66raction\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x16\n\texit_code\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\rout_of_memory\x18\t \x01(\x08\x12\x11\n\tlog_lines\x18\n \x03(\t\x12\x0f\n\x07managed\x18\x0b \x01(\x08\x42\x0b\n\t_fractionB\x0c\n\n_exit_code\"?\n\x13StartServiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"Y\n\x14StartServiceResponse\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12,\n\x06status\x18\x02 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\">\n\x12StopServiceRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\"C\n\x13StopServiceResponse\x12,\n\x06status\x18\x01 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"[\n\x17GetServiceStatusRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x16\n\x0elog_line_count\x18\x03 \x01(\x05\"z\n\x18GetServiceStatusResponse\x12,\n\x06status\x18\x01 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\x12\x30\n\tinstances\x18\x02 \x03(\x0b\x32\x1d.automarket.v1.InstanceStatus\"S\n\x0eInstanceStatus\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12,\n\x06status\x18\x02 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"@\n\x15GetDiagnosticsRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xe5\x01\n\x16GetDiagnosticsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x11\n\tlog_lines\x18\x08 \x03(\t*\xce\x02\n\x0cServiceState\x12\x1d\n\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVICE_STATE_ABSENT\x10\x01\x12\x19\n\x15SERVICE_STATE_PULLING\x10\x02\x12\x19\n\x15SERVICE_STATE_CREATED\x10\x03\x12\x1a\n\x16SERVICE_STATE_STARTING\x10\x04\x12\x19\n\x15SERVICE_STATE_LOADING\x10\x05\x12\x17\n\x13SERVICE_STATE_READY\x10\x06\x12\x16\n\x12SERVICE_STATE_BUSY\x10\x07\x12\x16\n\x12SERVICE_STATE_IDLE\x10\x08\x12\x1a\n\x16SERVICE_STATE_STOPPING\x10\t\x12\x19\n\x15SERVICE_STATE_STOPPED\x10\n\x12\x18\n\x14SERVICE_STATE_FAILED\x10\x0b\x32\x83\x07\n\x14MediaProviderService\x12T\n\x0bGetProvider\x12!.automarket.v1.GetProviderRequest\x1a\".automarket.v1.GetProviderResponse\x12Q\n\nListModels\x12 .automarket.v1.ListModelsRequest\x1a!.automarket.v1.ListModelsResponse\x12N\n\tConfigure\x12\x1f.automarket.v1.ConfigureRequest\x1a .automarket.v1.ConfigureResponse\x12Y\n\x0cStartService\x12\".automarket.v1.StartServiceRequest\x1a#.automarket.v1.StartServiceResponse0\x01\x12T\n\x0bStopService\x12!.automarket.v1.StopServiceRequest\x1a\".automarket.v1.StopServiceResponse\x12\x63\n\x10GetServiceStatus\x12&.automarket.v1.GetServiceStatusRequest\x1a\'.automarket.v1.GetServiceStatusResponse\x12]\n\x0eGetDiagnostics\x12$.automarket.v1.GetDiagnosticsRequest\x1a%.automarket.v1.GetDiagnosticsResponse\x12Q\n\nListVoices\x12 .automarket.v1.ListVoicesRequest\x1a!.automarket.v1.ListVoicesResponse\x12T\n\x0b\x43reateVoice\x12!.automarket.v1.CreateVoiceRequest\x1a\".automarket.v1.CreateVoiceResponse\x12T\n\x0b\x44\x65leteVoice\x12!.automarket.v1.DeleteVoiceRequest\x1a\".automarket.v1.DeleteVoiceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.media_provider_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVICESTATE']._serialized_start=1694
-  _globals['_SERVICESTATE']._serialized_end=2028
-  _globals['_GETPROVIDERREQUEST']._serialized_start=151
-  _globals['_GETPROVIDERREQUEST']._serialized_end=192
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=194
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=258
-  _globals['_LISTMODELSREQUEST']._serialized_start=260
-  _globals['_LISTMODELSREQUEST']._serialized_end=300
-  _globals['_LISTMODELSRESPONSE']._serialized_start=302
-  _globals['_LISTMODELSRESPONSE']._serialized_end=360
-  _globals['_CONFIGUREREQUEST']._serialized_start=362
-  _globals['_CONFIGUREREQUEST']._serialized_end=465
-  _globals['_CONFIGURERESPONSE']._serialized_start=467
-  _globals['_CONFIGURERESPONSE']._serialized_end=527
-  _globals['_SERVICESTATUS']._serialized_start=530
-  _globals['_SERVICESTATUS']._serialized_end=802
-  _globals['_STARTSERVICEREQUEST']._serialized_start=804
-  _globals['_STARTSERVICEREQUEST']._serialized_end=867
-  _globals['_STARTSERVICERESPONSE']._serialized_start=869
-  _globals['_STARTSERVICERESPONSE']._serialized_end=958
-  _globals['_STOPSERVICEREQUEST']._serialized_start=960
-  _globals['_STOPSERVICEREQUEST']._serialized_end=1022
-  _globals['_STOPSERVICERESPONSE']._serialized_start=1024
-  _globals['_STOPSERVICERESPONSE']._serialized_end=1091
-  _globals['_GETSERVICESTATUSREQUEST']._serialized_start=1093
-  _globals['_GETSERVICESTATUSREQUEST']._serialized_end=1184
-  _globals['_GETSERVICESTATUSRESPONSE']._serialized_start=1186
-  _globals['_GETSERVICESTATUSRESPONSE']._serialized_end=1308
-  _globals['_INSTANCESTATUS']._serialized_start=1310
-  _globals['_INSTANCESTATUS']._serialized_end=1393
-  _globals['_GETDIAGNOSTICSREQUEST']._serialized_start=1395
-  _globals['_GETDIAGNOSTICSREQUEST']._serialized_end=1459
-  _globals['_GETDIAGNOSTICSRESPONSE']._serialized_start=1462
-  _globals['_GETDIAGNOSTICSRESPONSE']._serialized_end=1691
-  _globals['_MEDIAPROVIDERSERVICE']._serialized_start=2031
-  _globals['_MEDIAPROVIDERSERVICE']._serialized_end=2675
+  _globals['_VOICE_LABELSENTRY']._loaded_options = None
+  _globals['_VOICE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CREATEVOICEREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATEVOICEREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_SERVICESTATE']._serialized_start=2561
+  _globals['_SERVICESTATE']._serialized_end=2895
+  _globals['_VOICE']._serialized_start=183
+  _globals['_VOICE']._serialized_end=390
+  _globals['_VOICE_LABELSENTRY']._serialized_start=345
+  _globals['_VOICE_LABELSENTRY']._serialized_end=390
+  _globals['_LISTVOICESREQUEST']._serialized_start=392
+  _globals['_LISTVOICESREQUEST']._serialized_end=506
+  _globals['_LISTVOICESRESPONSE']._serialized_start=508
+  _globals['_LISTVOICESRESPONSE']._serialized_end=591
+  _globals['_CREATEVOICEREQUEST']._serialized_start=594
+  _globals['_CREATEVOICEREQUEST']._serialized_end=872
+  _globals['_CREATEVOICEREQUEST_LABELSENTRY']._serialized_start=345
+  _globals['_CREATEVOICEREQUEST_LABELSENTRY']._serialized_end=390
+  _globals['_CREATEVOICERESPONSE']._serialized_start=874
+  _globals['_CREATEVOICERESPONSE']._serialized_end=932
+  _globals['_DELETEVOICEREQUEST']._serialized_start=934
+  _globals['_DELETEVOICEREQUEST']._serialized_end=993
+  _globals['_DELETEVOICERESPONSE']._serialized_start=995
+  _globals['_DELETEVOICERESPONSE']._serialized_end=1016
+  _globals['_GETPROVIDERREQUEST']._serialized_start=1018
+  _globals['_GETPROVIDERREQUEST']._serialized_end=1059
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=1061
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=1125
+  _globals['_LISTMODELSREQUEST']._serialized_start=1127
+  _globals['_LISTMODELSREQUEST']._serialized_end=1167
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1169
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1227
+  _globals['_CONFIGUREREQUEST']._serialized_start=1229
+  _globals['_CONFIGUREREQUEST']._serialized_end=1332
+  _globals['_CONFIGURERESPONSE']._serialized_start=1334
+  _globals['_CONFIGURERESPONSE']._serialized_end=1394
+  _globals['_SERVICESTATUS']._serialized_start=1397
+  _globals['_SERVICESTATUS']._serialized_end=1669
+  _globals['_STARTSERVICEREQUEST']._serialized_start=1671
+  _globals['_STARTSERVICEREQUEST']._serialized_end=1734
+  _globals['_STARTSERVICERESPONSE']._serialized_start=1736
+  _globals['_STARTSERVICERESPONSE']._serialized_end=1825
+  _globals['_STOPSERVICEREQUEST']._serialized_start=1827
+  _globals['_STOPSERVICEREQUEST']._serialized_end=1889
+  _globals['_STOPSERVICERESPONSE']._serialized_start=1891
+  _globals['_STOPSERVICERESPONSE']._serialized_end=1958
+  _globals['_GETSERVICESTATUSREQUEST']._serialized_start=1960
+  _globals['_GETSERVICESTATUSREQUEST']._serialized_end=2051
+  _globals['_GETSERVICESTATUSRESPONSE']._serialized_start=2053
+  _globals['_GETSERVICESTATUSRESPONSE']._serialized_end=2175
+  _globals['_INSTANCESTATUS']._serialized_start=2177
+  _globals['_INSTANCESTATUS']._serialized_end=2260
+  _globals['_GETDIAGNOSTICSREQUEST']._serialized_start=2262
+  _globals['_GETDIAGNOSTICSREQUEST']._serialized_end=2326
+  _globals['_GETDIAGNOSTICSRESPONSE']._serialized_start=2329
+  _globals['_GETDIAGNOSTICSRESPONSE']._serialized_end=2558
+  _globals['_MEDIAPROVIDERSERVICE']._serialized_start=2898
+  _globals['_MEDIAPROVIDERSERVICE']._serialized_end=3797
 # @@protoc_insertion_point(module_scope)

@@ -76,6 +76,21 @@ class MediaProviderServiceStub(object):
                 request_serializer=automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsRequest.SerializeToString,
                 response_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsResponse.FromString,
                 _registered_method=True)
+        self.ListVoices = channel.unary_unary(
+                '/automarket.v1.MediaProviderService/ListVoices',
+                request_serializer=automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesResponse.FromString,
+                _registered_method=True)
+        self.CreateVoice = channel.unary_unary(
+                '/automarket.v1.MediaProviderService/CreateVoice',
+                request_serializer=automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceResponse.FromString,
+                _registered_method=True)
+        self.DeleteVoice = channel.unary_unary(
+                '/automarket.v1.MediaProviderService/DeleteVoice',
+                request_serializer=automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceResponse.FromString,
+                _registered_method=True)
 
 
 class MediaProviderServiceServicer(object):
@@ -146,6 +161,35 @@ class MediaProviderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVoices(self, request, context):
+        """Lists the voices that the provider can speak with, its own and stored clones.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider has no list of voices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateVoice(self, request, context):
+        """Makes a voice from samples of speech and stores it at the provider. Speech in that voice names it in `TextToSpeechOptions.voice`.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider stores no voices.
+        Fails as ALREADY_EXISTS (REQUEST_ID_REUSED): that request_id made another voice; an equal request gives the voice that is there.
+        Fails as ModelService.Transform does for inputs, the vendor's refusals and budgets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVoice(self, request, context):
+        """Removes a stored voice. Succeeds when it is already gone.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED), and as INVALID_ARGUMENT (REQUEST_INVALID) for a voice that is not the caller's to remove.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MediaProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -183,6 +227,21 @@ def add_MediaProviderServiceServicer_to_server(servicer, server):
                     servicer.GetDiagnostics,
                     request_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsRequest.FromString,
                     response_serializer=automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsResponse.SerializeToString,
+            ),
+            'ListVoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVoices,
+                    request_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesResponse.SerializeToString,
+            ),
+            'CreateVoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateVoice,
+                    request_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceResponse.SerializeToString,
+            ),
+            'DeleteVoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVoice,
+                    request_deserializer=automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -381,6 +440,87 @@ class MediaProviderService(object):
             '/automarket.v1.MediaProviderService/GetDiagnostics',
             automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsRequest.SerializeToString,
             automarket_dot_v1_dot_media__provider__service__pb2.GetDiagnosticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.MediaProviderService/ListVoices',
+            automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesRequest.SerializeToString,
+            automarket_dot_v1_dot_media__provider__service__pb2.ListVoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateVoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.MediaProviderService/CreateVoice',
+            automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceRequest.SerializeToString,
+            automarket_dot_v1_dot_media__provider__service__pb2.CreateVoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.MediaProviderService/DeleteVoice',
+            automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceRequest.SerializeToString,
+            automarket_dot_v1_dot_media__provider__service__pb2.DeleteVoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,23 @@ class MediaProviderServiceStub:
 
     Fails as NOT_FOUND (REQUEST_UNKNOWN): the call is not among the last 256 of that provider.
     """
+    ListVoices: _grpc.UnaryUnaryMultiCallable[_media_provider_service_pb2.ListVoicesRequest, _media_provider_service_pb2.ListVoicesResponse]
+    """Lists the voices that the provider can speak with, its own and stored clones.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider has no list of voices.
+    """
+    CreateVoice: _grpc.UnaryUnaryMultiCallable[_media_provider_service_pb2.CreateVoiceRequest, _media_provider_service_pb2.CreateVoiceResponse]
+    """Makes a voice from samples of speech and stores it at the provider. Speech in that voice names it in `TextToSpeechOptions.voice`.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider stores no voices.
+    Fails as ALREADY_EXISTS (REQUEST_ID_REUSED): that request_id made another voice; an equal request gives the voice that is there.
+    Fails as ModelService.Transform does for inputs, the vendor's refusals and budgets.
+    """
+    DeleteVoice: _grpc.UnaryUnaryMultiCallable[_media_provider_service_pb2.DeleteVoiceRequest, _media_provider_service_pb2.DeleteVoiceResponse]
+    """Removes a stored voice. Succeeds when it is already gone.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED), and as INVALID_ARGUMENT (REQUEST_INVALID) for a voice that is not the caller's to remove.
+    """
 
 @_typing.type_check_only
 class MediaProviderServiceAsyncStub(MediaProviderServiceStub):
@@ -104,6 +121,23 @@ class MediaProviderServiceAsyncStub(MediaProviderServiceStub):
     """Gives what is known of one recent call: what a status was too small to carry.
 
     Fails as NOT_FOUND (REQUEST_UNKNOWN): the call is not among the last 256 of that provider.
+    """
+    ListVoices: _aio.UnaryUnaryMultiCallable[_media_provider_service_pb2.ListVoicesRequest, _media_provider_service_pb2.ListVoicesResponse]  # type: ignore[assignment]
+    """Lists the voices that the provider can speak with, its own and stored clones.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider has no list of voices.
+    """
+    CreateVoice: _aio.UnaryUnaryMultiCallable[_media_provider_service_pb2.CreateVoiceRequest, _media_provider_service_pb2.CreateVoiceResponse]  # type: ignore[assignment]
+    """Makes a voice from samples of speech and stores it at the provider. Speech in that voice names it in `TextToSpeechOptions.voice`.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider stores no voices.
+    Fails as ALREADY_EXISTS (REQUEST_ID_REUSED): that request_id made another voice; an equal request gives the voice that is there.
+    Fails as ModelService.Transform does for inputs, the vendor's refusals and budgets.
+    """
+    DeleteVoice: _aio.UnaryUnaryMultiCallable[_media_provider_service_pb2.DeleteVoiceRequest, _media_provider_service_pb2.DeleteVoiceResponse]  # type: ignore[assignment]
+    """Removes a stored voice. Succeeds when it is already gone.
+
+    Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED), and as INVALID_ARGUMENT (REQUEST_INVALID) for a voice that is not the caller's to remove.
     """
 
 class MediaProviderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -182,6 +216,41 @@ class MediaProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives what is known of one recent call: what a status was too small to carry.
 
         Fails as NOT_FOUND (REQUEST_UNKNOWN): the call is not among the last 256 of that provider.
+        """
+
+    @_abc_1.abstractmethod
+    def ListVoices(
+        self,
+        request: _media_provider_service_pb2.ListVoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_provider_service_pb2.ListVoicesResponse, _abc.Awaitable[_media_provider_service_pb2.ListVoicesResponse]]:
+        """Lists the voices that the provider can speak with, its own and stored clones.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider has no list of voices.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateVoice(
+        self,
+        request: _media_provider_service_pb2.CreateVoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_provider_service_pb2.CreateVoiceResponse, _abc.Awaitable[_media_provider_service_pb2.CreateVoiceResponse]]:
+        """Makes a voice from samples of speech and stores it at the provider. Speech in that voice names it in `TextToSpeechOptions.voice`.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED): the provider stores no voices.
+        Fails as ALREADY_EXISTS (REQUEST_ID_REUSED): that request_id made another voice; an equal request gives the voice that is there.
+        Fails as ModelService.Transform does for inputs, the vendor's refusals and budgets.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteVoice(
+        self,
+        request: _media_provider_service_pb2.DeleteVoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_provider_service_pb2.DeleteVoiceResponse, _abc.Awaitable[_media_provider_service_pb2.DeleteVoiceResponse]]:
+        """Removes a stored voice. Succeeds when it is already gone.
+
+        Fails as UNIMPLEMENTED (VOICES_UNSUPPORTED), and as INVALID_ARGUMENT (REQUEST_INVALID) for a voice that is not the caller's to remove.
         """
 
 def add_MediaProviderServiceServicer_to_server(servicer: MediaProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -357,6 +357,9 @@ class Model(_message.Message):
     INTERLEAVED_INPUTS_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     DEDUPLICATES_FIELD_NUMBER: _builtins.int
+    LONG_RUNNING_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
+    FROM_VENDOR_SCHEMA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identity within the provider: 1 to 255 printable ASCII characters, no spaces."""
     canonical_id: _builtins.str
@@ -377,6 +380,12 @@ class Model(_message.Message):
     """The request id of a call reaches a vendor that tells repetitions from new requests, so that a call with one may be repeated when its provider is lost before the first
     event: it is billed once.
     """
+    long_running: _builtins.bool
+    """A call may take minutes: make it a job, or follow it as one."""
+    resumable: _builtins.bool
+    """Calls send checkpoints, and go on from one (`TransformHeader.resume`) after their caller or their provider was lost: nothing is paid for twice."""
+    from_vendor_schema: _builtins.bool
+    """Its options schema and its slots were read from the vendor's own schema."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other names for it."""
@@ -431,10 +440,13 @@ class Model(_message.Message):
         interleaved_inputs: _builtins.bool = ...,
         availability: Global___Availability | None = ...,
         deduplicates: _builtins.bool = ...,
+        long_running: _builtins.bool = ...,
+        resumable: _builtins.bool = ...,
+        from_vendor_schema: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "limits", b"limits", "options_schema", b"options_schema", "pricing", b"pricing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "canonical_id", b"canonical_id", "capabilities", b"capabilities", "deduplicates", b"deduplicates", "description", b"description", "id", b"id", "inputs", b"inputs", "interleaved_inputs", b"interleaved_inputs", "limits", b"limits", "name", b"name", "options_schema", b"options_schema", "outputs", b"outputs", "pricing", b"pricing", "provider_id", b"provider_id", "replay_safe", b"replay_safe", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "canonical_id", b"canonical_id", "capabilities", b"capabilities", "deduplicates", b"deduplicates", "description", b"description", "from_vendor_schema", b"from_vendor_schema", "id", b"id", "inputs", b"inputs", "interleaved_inputs", b"interleaved_inputs", "limits", b"limits", "long_running", b"long_running", "name", b"name", "options_schema", b"options_schema", "outputs", b"outputs", "pricing", b"pricing", "provider_id", b"provider_id", "replay_safe", b"replay_safe", "resumable", b"resumable", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,25 +26,31 @@ from automarket.v1 import model_pb2 as automarket_dot_v1_dot_model__pb2
 from automarket.v1 import transform_pb2 as automarket_dot_v1_dot_transform__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!automarket/v1/model_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/model.proto\x1a\x1d\x61utomarket/v1/transform.proto\"8\n\x0fGetModelRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Model\"\xa2\x01\n\x10TransformRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\x12\x30\n\x06header\x18\x02 \x01(\x0b\x32\x1e.automarket.v1.TransformHeaderH\x00\x12*\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x19.automarket.v1.InputChunkH\x00\x42\t\n\x07payload\"A\n\x11TransformResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.automarket.v1.TransformEvent\"h\n\x0fGenerateRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\x12.\n\x06header\x18\x02 \x01(\x0b\x32\x1e.automarket.v1.TransformHeader\"@\n\x10GenerateResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.automarket.v1.TransformEvent2\xfe\x01\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.automarket.v1.GetModelRequest\x1a\x1f.automarket.v1.GetModelResponse\x12R\n\tTransform\x12\x1f.automarket.v1.TransformRequest\x1a .automarket.v1.TransformResponse(\x01\x30\x01\x12M\n\x08Generate\x12\x1e.automarket.v1.GenerateRequest\x1a\x1f.automarket.v1.GenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!automarket/v1/model_service.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/model.proto\x1a\x1d\x61utomarket/v1/transform.proto\"l\n\x13\x45stimateCostRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\x12.\n\x06header\x18\x02 \x01(\x0b\x32\x1e.automarket.v1.TransformHeader\"l\n\x14\x45stimateCostResponse\x12-\n\x08\x65stimate\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.CostEstimate\x12\x13\n\x0bprovider_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\"8\n\x0fGetModelRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.automarket.v1.Model\"\xe0\x01\n\x10TransformRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\x12\x30\n\x06header\x18\x02 \x01(\x0b\x32\x1e.automarket.v1.TransformHeaderH\x00\x12*\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x19.automarket.v1.InputChunkH\x00\x12<\n\x11\x63heckpoint_stored\x18\x04 \x01(\x0b\x32\x1f.automarket.v1.CheckpointStoredH\x00\x42\t\n\x07payload\"$\n\x10\x43heckpointStored\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"A\n\x11TransformResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.automarket.v1.TransformEvent\"h\n\x0fGenerateRequest\x12%\n\x06target\x18\x01 \x01(\x0b\x32\x15.automarket.v1.Target\x12.\n\x06header\x18\x02 \x01(\x0b\x32\x1e.automarket.v1.TransformHeader\"@\n\x10GenerateResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.automarket.v1.TransformEvent2\xd7\x02\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.automarket.v1.GetModelRequest\x1a\x1f.automarket.v1.GetModelResponse\x12R\n\tTransform\x12\x1f.automarket.v1.TransformRequest\x1a .automarket.v1.TransformResponse(\x01\x30\x01\x12M\n\x08Generate\x12\x1e.automarket.v1.GenerateRequest\x1a\x1f.automarket.v1.GenerateResponse0\x01\x12W\n\x0c\x45stimateCost\x12\".automarket.v1.EstimateCostRequest\x1a#.automarket.v1.EstimateCostResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.model_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETMODELREQUEST']._serialized_start=110
-  _globals['_GETMODELREQUEST']._serialized_end=166
-  _globals['_GETMODELRESPONSE']._serialized_start=168
-  _globals['_GETMODELRESPONSE']._serialized_end=223
-  _globals['_TRANSFORMREQUEST']._serialized_start=226
-  _globals['_TRANSFORMREQUEST']._serialized_end=388
-  _globals['_TRANSFORMRESPONSE']._serialized_start=390
-  _globals['_TRANSFORMRESPONSE']._serialized_end=455
-  _globals['_GENERATEREQUEST']._serialized_start=457
-  _globals['_GENERATEREQUEST']._serialized_end=561
-  _globals['_GENERATERESPONSE']._serialized_start=563
-  _globals['_GENERATERESPONSE']._serialized_end=627
-  _globals['_MODELSERVICE']._serialized_start=630
-  _globals['_MODELSERVICE']._serialized_end=884
+  _globals['_ESTIMATECOSTREQUEST']._serialized_start=110
+  _globals['_ESTIMATECOSTREQUEST']._serialized_end=218
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=220
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=328
+  _globals['_GETMODELREQUEST']._serialized_start=330
+  _globals['_GETMODELREQUEST']._serialized_end=386
+  _globals['_GETMODELRESPONSE']._serialized_start=388
+  _globals['_GETMODELRESPONSE']._serialized_end=443
+  _globals['_TRANSFORMREQUEST']._serialized_start=446
+  _globals['_TRANSFORMREQUEST']._serialized_end=670
+  _globals['_CHECKPOINTSTORED']._serialized_start=672
+  _globals['_CHECKPOINTSTORED']._serialized_end=708
+  _globals['_TRANSFORMRESPONSE']._serialized_start=710
+  _globals['_TRANSFORMRESPONSE']._serialized_end=775
+  _globals['_GENERATEREQUEST']._serialized_start=777
+  _globals['_GENERATEREQUEST']._serialized_end=881
+  _globals['_GENERATERESPONSE']._serialized_start=883
+  _globals['_GENERATERESPONSE']._serialized_end=947
+  _globals['_MODELSERVICE']._serialized_start=950
+  _globals['_MODELSERVICE']._serialized_end=1293
 # @@protoc_insertion_point(module_scope)

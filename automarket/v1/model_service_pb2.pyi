@@ -19,6 +19,68 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class EstimateCostRequest(_message.Message):
+    """Asks what a call would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def target(self) -> _model_pb2.Target:
+        """Where it would go."""
+
+    @_builtins.property
+    def header(self) -> _transform_pb2.TransformHeader:
+        """What it would do. Inputs may be left out where they do not matter for the price, and none is read: lengths come from their `size_bytes` or from the asset store."""
+
+    def __init__(
+        self,
+        *,
+        target: _model_pb2.Target | None = ...,
+        header: _transform_pb2.TransformHeader | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateCostRequest: _TypeAlias = EstimateCostRequest  # noqa: Y015
+
+@_typing.final
+class EstimateCostResponse(_message.Message):
+    """What a call would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """The provider that was asked."""
+    model_id: _builtins.str
+    """The model that was asked."""
+    @_builtins.property
+    def estimate(self) -> _transform_pb2.CostEstimate:
+        """The estimate."""
+
+    def __init__(
+        self,
+        *,
+        estimate: _transform_pb2.CostEstimate | None = ...,
+        provider_id: _builtins.str = ...,
+        model_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "model_id", b"model_id", "provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateCostResponse: _TypeAlias = EstimateCostResponse  # noqa: Y015
+
+@_typing.final
 class GetModelRequest(_message.Message):
     """Asks for a model's description."""
 
@@ -75,6 +137,7 @@ class TransformRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     HEADER_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_STORED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def target(self) -> _model_pb2.Target:
         """Where to go. In the first message only."""
@@ -87,22 +150,49 @@ class TransformRequest(_message.Message):
     def chunk(self) -> _transform_pb2.InputChunk:
         """A piece of an input. In every later message."""
 
+    @_builtins.property
+    def checkpoint_stored(self) -> Global___CheckpointStored:
+        """The caller has stored a checkpoint. From callers with `on_loss` KEEP, once for each checkpoint: the provider spends nothing before."""
+
     def __init__(
         self,
         *,
         target: _model_pb2.Target | None = ...,
         header: _transform_pb2.TransformHeader | None = ...,
         chunk: _transform_pb2.InputChunk | None = ...,
+        checkpoint_stored: Global___CheckpointStored | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "payload", b"payload", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint_stored", b"checkpoint_stored", "chunk", b"chunk", "header", b"header", "payload", b"payload", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "payload", b"payload", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_stored", b"checkpoint_stored", "chunk", b"chunk", "header", b"header", "payload", b"payload", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "chunk", "checkpoint_stored"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
 Global___TransformRequest: _TypeAlias = TransformRequest  # noqa: Y015
+
+@_typing.final
+class CheckpointStored(_message.Message):
+    """Says that a checkpoint was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """`sequence` of its event."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckpointStored: _TypeAlias = CheckpointStored  # noqa: Y015
 
 @_typing.final
 class TransformResponse(_message.Message):

@@ -56,6 +56,11 @@ class ModelServiceStub(object):
                 request_serializer=automarket_dot_v1_dot_model__service__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=automarket_dot_v1_dot_model__service__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.EstimateCost = channel.unary_unary(
+                '/automarket.v1.ModelService/EstimateCost',
+                request_serializer=automarket_dot_v1_dot_model__service__pb2.EstimateCostRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_model__service__pb2.EstimateCostResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -78,7 +83,7 @@ class ModelServiceServicer(object):
     def Transform(self, request_iterator, context):
         """Runs a model over inputs that may be streamed in while results stream out.
 
-        The first message carries `target` and `header`, every later one a `chunk`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
+        The first message carries `target` and `header`, every later one a `chunk` or a `checkpoint_stored`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
 
         Fails as:
         INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message has no header, or a later one has.
@@ -109,6 +114,15 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EstimateCost(self, request, context):
+        """Says what a call would cost, and spends nothing. Checks the options as Transform would.
+
+        Fails as Transform does for the target and the options. A cost that nobody knows is no failure: it is not set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +140,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=automarket_dot_v1_dot_model__service__pb2.GenerateRequest.FromString,
                     response_serializer=automarket_dot_v1_dot_model__service__pb2.GenerateResponse.SerializeToString,
+            ),
+            'EstimateCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateCost,
+                    request_deserializer=automarket_dot_v1_dot_model__service__pb2.EstimateCostRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_model__service__pb2.EstimateCostResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -216,6 +235,33 @@ class ModelService(object):
             '/automarket.v1.ModelService/Generate',
             automarket_dot_v1_dot_model__service__pb2.GenerateRequest.SerializeToString,
             automarket_dot_v1_dot_model__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.ModelService/EstimateCost',
+            automarket_dot_v1_dot_model__service__pb2.EstimateCostRequest.SerializeToString,
+            automarket_dot_v1_dot_model__service__pb2.EstimateCostResponse.FromString,
             options,
             channel_credentials,
             insecure,

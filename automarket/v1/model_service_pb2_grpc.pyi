@@ -45,7 +45,7 @@ class ModelServiceStub:
     Transform: _grpc.StreamStreamMultiCallable[_model_service_pb2.TransformRequest, _model_service_pb2.TransformResponse]
     """Runs a model over inputs that may be streamed in while results stream out.
 
-    The first message carries `target` and `header`, every later one a `chunk`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
+    The first message carries `target` and `header`, every later one a `chunk` or a `checkpoint_stored`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
 
     Fails as:
     INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message has no header, or a later one has.
@@ -68,6 +68,11 @@ class ModelServiceStub:
 
     Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
     """
+    EstimateCost: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.EstimateCostRequest, _model_service_pb2.EstimateCostResponse]
+    """Says what a call would cost, and spends nothing. Checks the options as Transform would.
+
+    Fails as Transform does for the target and the options. A cost that nobody knows is no failure: it is not set.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -86,7 +91,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Transform: _aio.StreamStreamMultiCallable[_model_service_pb2.TransformRequest, _model_service_pb2.TransformResponse]  # type: ignore[assignment]
     """Runs a model over inputs that may be streamed in while results stream out.
 
-    The first message carries `target` and `header`, every later one a `chunk`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
+    The first message carries `target` and `header`, every later one a `chunk` or a `checkpoint_stored`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
 
     Fails as:
     INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message has no header, or a later one has.
@@ -108,6 +113,11 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
     Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+    """
+    EstimateCost: _aio.UnaryUnaryMultiCallable[_model_service_pb2.EstimateCostRequest, _model_service_pb2.EstimateCostResponse]  # type: ignore[assignment]
+    """Says what a call would cost, and spends nothing. Checks the options as Transform would.
+
+    Fails as Transform does for the target and the options. A cost that nobody knows is no failure: it is not set.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -136,7 +146,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_model_service_pb2.TransformResponse], _abc.AsyncIterator[_model_service_pb2.TransformResponse]]:
         """Runs a model over inputs that may be streamed in while results stream out.
 
-        The first message carries `target` and `header`, every later one a `chunk`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
+        The first message carries `target` and `header`, every later one a `chunk` or a `checkpoint_stored`. Initial metadata from the server means "send your chunks": wait for it before the first chunk.
 
         Fails as:
         INVALID_ARGUMENT (HEADER_MISSING, HEADER_REPEATED): the first message has no header, or a later one has.
@@ -164,6 +174,17 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
         Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateCost(
+        self,
+        request: _model_service_pb2.EstimateCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.EstimateCostResponse, _abc.Awaitable[_model_service_pb2.EstimateCostResponse]]:
+        """Says what a call would cost, and spends nothing. Checks the options as Transform would.
+
+        Fails as Transform does for the target and the options. A cost that nobody knows is no failure: it is not set.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

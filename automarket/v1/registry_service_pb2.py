@@ -25,31 +25,40 @@ _sym_db = _symbol_database.Default()
 from automarket.v1 import endpoint_pb2 as automarket_dot_v1_dot_endpoint__pb2
 from automarket.v1 import media_provider_service_pb2 as automarket_dot_v1_dot_media__provider__service__pb2
 from automarket.v1 import model_pb2 as automarket_dot_v1_dot_model__pb2
+from automarket.v1 import usage_service_pb2 as automarket_dot_v1_dot_usage__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$automarket/v1/registry_service.proto\x12\rautomarket.v1\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a*automarket/v1/media_provider_service.proto\x1a\x19\x61utomarket/v1/model.proto\"\x86\x01\n\x0fRegisterRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.RegistrationH\x00\x12\x33\n\x06update\x18\x02 \x01(\x0b\x32!.automarket.v1.RegistrationUpdateH\x00\x42\t\n\x07message\"\x81\x02\n\x0cRegistration\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12)\n\x08provider\x18\x04 \x01(\x0b\x32\x17.automarket.v1.Provider\x12$\n\x06models\x18\x05 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x1c\n\x14max_concurrent_calls\x18\x06 \x01(\x05\x12-\n\x07service\x18\x07 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"\xdd\x01\n\x12RegistrationUpdate\x12)\n\x04load\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.InstanceLoad\x12\x31\n\x0c\x61vailability\x18\x02 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12(\n\x06models\x18\x03 \x01(\x0b\x32\x18.automarket.v1.ModelList\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12-\n\x07service\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\":\n\x0cInstanceLoad\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x02 \x01(\x05\"1\n\tModelList\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"X\n\x10RegisterResponse\x12\x39\n\tconfirmed\x18\x01 \x01(\x0b\x32$.automarket.v1.RegistrationConfirmedH\x00\x42\t\n\x07message\"O\n\x15RegistrationConfirmed\x12\x36\n\x0b\x61sset_store\x18\x01 \x01(\x0b\x32!.automarket.v1.AssetStoreLocation\"[\n\x12\x41ssetStoreLocation\x12*\n\tendpoints\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12\x19\n\x11\x63ontent_directory\x18\x02 \x01(\t2b\n\x0fRegistryService\x12O\n\x08Register\x12\x1e.automarket.v1.RegisterRequest\x1a\x1f.automarket.v1.RegisterResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$automarket/v1/registry_service.proto\x12\rautomarket.v1\x1a\x1c\x61utomarket/v1/endpoint.proto\x1a*automarket/v1/media_provider_service.proto\x1a\x19\x61utomarket/v1/model.proto\x1a!automarket/v1/usage_service.proto\"}\n\x12ReserveCostRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bprovider_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\tB\x07\n\x05_cost\"\x15\n\x13ReserveCostResponse\"\\\n\x12RecordUsageRequest\x12+\n\x07records\x18\x01 \x03(\x0b\x32\x1a.automarket.v1.UsageRecord\x12\x19\n\x11\x65nded_request_ids\x18\x02 \x03(\t\"\x15\n\x13RecordUsageResponse\"\x86\x01\n\x0fRegisterRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.RegistrationH\x00\x12\x33\n\x06update\x18\x02 \x01(\x0b\x32!.automarket.v1.RegistrationUpdateH\x00\x42\t\n\x07message\"\x81\x02\n\x0cRegistration\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12*\n\tendpoints\x18\x03 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12)\n\x08provider\x18\x04 \x01(\x0b\x32\x17.automarket.v1.Provider\x12$\n\x06models\x18\x05 \x03(\x0b\x32\x14.automarket.v1.Model\x12\x1c\n\x14max_concurrent_calls\x18\x06 \x01(\x05\x12-\n\x07service\x18\x07 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\"\xdd\x01\n\x12RegistrationUpdate\x12)\n\x04load\x18\x01 \x01(\x0b\x32\x1b.automarket.v1.InstanceLoad\x12\x31\n\x0c\x61vailability\x18\x02 \x01(\x0b\x32\x1b.automarket.v1.Availability\x12(\n\x06models\x18\x03 \x01(\x0b\x32\x18.automarket.v1.ModelList\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12-\n\x07service\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.ServiceStatus\":\n\x0cInstanceLoad\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x02 \x01(\x05\"1\n\tModelList\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.automarket.v1.Model\"X\n\x10RegisterResponse\x12\x39\n\tconfirmed\x18\x01 \x01(\x0b\x32$.automarket.v1.RegistrationConfirmedH\x00\x42\t\n\x07message\"`\n\x15RegistrationConfirmed\x12\x36\n\x0b\x61sset_store\x18\x01 \x01(\x0b\x32!.automarket.v1.AssetStoreLocation\x12\x0f\n\x07\x62udgets\x18\x02 \x01(\x08\"[\n\x12\x41ssetStoreLocation\x12*\n\tendpoints\x18\x01 \x03(\x0b\x32\x17.automarket.v1.Endpoint\x12\x19\n\x11\x63ontent_directory\x18\x02 \x01(\t2\x8e\x02\n\x0fRegistryService\x12O\n\x08Register\x12\x1e.automarket.v1.RegisterRequest\x1a\x1f.automarket.v1.RegisterResponse(\x01\x30\x01\x12T\n\x0bReserveCost\x12!.automarket.v1.ReserveCostRequest\x1a\".automarket.v1.ReserveCostResponse\x12T\n\x0bRecordUsage\x12!.automarket.v1.RecordUsageRequest\x1a\".automarket.v1.RecordUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.registry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERREQUEST']._serialized_start=157
-  _globals['_REGISTERREQUEST']._serialized_end=291
-  _globals['_REGISTRATION']._serialized_start=294
-  _globals['_REGISTRATION']._serialized_end=551
-  _globals['_REGISTRATIONUPDATE']._serialized_start=554
-  _globals['_REGISTRATIONUPDATE']._serialized_end=775
-  _globals['_INSTANCELOAD']._serialized_start=777
-  _globals['_INSTANCELOAD']._serialized_end=835
-  _globals['_MODELLIST']._serialized_start=837
-  _globals['_MODELLIST']._serialized_end=886
-  _globals['_REGISTERRESPONSE']._serialized_start=888
-  _globals['_REGISTERRESPONSE']._serialized_end=976
-  _globals['_REGISTRATIONCONFIRMED']._serialized_start=978
-  _globals['_REGISTRATIONCONFIRMED']._serialized_end=1057
-  _globals['_ASSETSTORELOCATION']._serialized_start=1059
-  _globals['_ASSETSTORELOCATION']._serialized_end=1150
-  _globals['_REGISTRYSERVICE']._serialized_start=1152
-  _globals['_REGISTRYSERVICE']._serialized_end=1250
+  _globals['_RESERVECOSTREQUEST']._serialized_start=191
+  _globals['_RESERVECOSTREQUEST']._serialized_end=316
+  _globals['_RESERVECOSTRESPONSE']._serialized_start=318
+  _globals['_RESERVECOSTRESPONSE']._serialized_end=339
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=341
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=433
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=435
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=456
+  _globals['_REGISTERREQUEST']._serialized_start=459
+  _globals['_REGISTERREQUEST']._serialized_end=593
+  _globals['_REGISTRATION']._serialized_start=596
+  _globals['_REGISTRATION']._serialized_end=853
+  _globals['_REGISTRATIONUPDATE']._serialized_start=856
+  _globals['_REGISTRATIONUPDATE']._serialized_end=1077
+  _globals['_INSTANCELOAD']._serialized_start=1079
+  _globals['_INSTANCELOAD']._serialized_end=1137
+  _globals['_MODELLIST']._serialized_start=1139
+  _globals['_MODELLIST']._serialized_end=1188
+  _globals['_REGISTERRESPONSE']._serialized_start=1190
+  _globals['_REGISTERRESPONSE']._serialized_end=1278
+  _globals['_REGISTRATIONCONFIRMED']._serialized_start=1280
+  _globals['_REGISTRATIONCONFIRMED']._serialized_end=1376
+  _globals['_ASSETSTORELOCATION']._serialized_start=1378
+  _globals['_ASSETSTORELOCATION']._serialized_end=1469
+  _globals['_REGISTRYSERVICE']._serialized_start=1472
+  _globals['_REGISTRYSERVICE']._serialized_end=1742
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Joining the mesh."""
 from automarket.v1 import endpoint_pb2 as _endpoint_pb2
 from automarket.v1 import media_provider_service_pb2 as _media_provider_service_pb2
 from automarket.v1 import model_pb2 as _model_pb2
+from automarket.v1 import usage_service_pb2 as _usage_service_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -20,6 +21,110 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class ReserveCostRequest(_message.Message):
+    """Sets aside what a call may cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The call's request_id; the same one again changes what is set aside."""
+    provider_id: _builtins.str
+    """The provider."""
+    model_id: _builtins.str
+    """The model."""
+    cost: _builtins.float
+    """What it may cost, in `currency`; not set when unknown: then it is enough that anything is left."""
+    currency: _builtins.str
+    """ISO 4217 code."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        provider_id: _builtins.str = ...,
+        model_id: _builtins.str = ...,
+        cost: _builtins.float | None = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "currency", b"currency", "model_id", b"model_id", "provider_id", b"provider_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+
+Global___ReserveCostRequest: _TypeAlias = ReserveCostRequest  # noqa: Y015
+
+@_typing.final
+class ReserveCostResponse(_message.Message):
+    """It was set aside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveCostResponse: _TypeAlias = ReserveCostResponse  # noqa: Y015
+
+@_typing.final
+class RecordUsageRequest(_message.Message):
+    """What calls used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    ENDED_REQUEST_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_usage_service_pb2.UsageRecord]:
+        """At most 1,000."""
+
+    @_builtins.property
+    def ended_request_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """request_ids of calls that have ended: what was set aside for them and not used is free again."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[_usage_service_pb2.UsageRecord] | None = ...,
+        ended_request_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_request_ids", b"ended_request_ids", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordUsageRequest: _TypeAlias = RecordUsageRequest  # noqa: Y015
+
+@_typing.final
+class RecordUsageResponse(_message.Message):
+    """It was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordUsageResponse: _TypeAlias = RecordUsageResponse  # noqa: Y015
 
 @_typing.final
 class RegisterRequest(_message.Message):
@@ -238,6 +343,9 @@ class RegistrationConfirmed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ASSET_STORE_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    budgets: _builtins.bool
+    """The mesh has budgets: ask ReserveCost before anything is spent at a vendor."""
     @_builtins.property
     def asset_store(self) -> Global___AssetStoreLocation:
         """The mesh's asset store; not set when it has none."""
@@ -246,10 +354,11 @@ class RegistrationConfirmed(_message.Message):
         self,
         *,
         asset_store: Global___AssetStoreLocation | None = ...,
+        budgets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset_store", b"asset_store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_store", b"asset_store"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_store", b"asset_store", "budgets", b"budgets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

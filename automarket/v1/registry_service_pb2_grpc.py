@@ -40,6 +40,16 @@ class RegistryServiceStub(object):
                 request_serializer=automarket_dot_v1_dot_registry__service__pb2.RegisterRequest.SerializeToString,
                 response_deserializer=automarket_dot_v1_dot_registry__service__pb2.RegisterResponse.FromString,
                 _registered_method=True)
+        self.ReserveCost = channel.unary_unary(
+                '/automarket.v1.RegistryService/ReserveCost',
+                request_serializer=automarket_dot_v1_dot_registry__service__pb2.ReserveCostRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_registry__service__pb2.ReserveCostResponse.FromString,
+                _registered_method=True)
+        self.RecordUsage = channel.unary_unary(
+                '/automarket.v1.RegistryService/RecordUsage',
+                request_serializer=automarket_dot_v1_dot_registry__service__pb2.RecordUsageRequest.SerializeToString,
+                response_deserializer=automarket_dot_v1_dot_registry__service__pb2.RecordUsageResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer(object):
@@ -61,6 +71,23 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReserveCost(self, request, context):
+        """Sets aside what a call may cost, before it is spent. Asked where `RegistrationConfirmed.budgets` says so. What is set aside is given back by the call's usage, or after a
+        day.
+
+        Fails as RESOURCE_EXHAUSTED (BUDGET_EXHAUSTED): the budget of the mesh or of the provider does not allow it; RetryInfo says when its next period begins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordUsage(self, request, context):
+        """Takes what calls used. The same record is counted once, so that it can be sent again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -68,6 +95,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.Register,
                     request_deserializer=automarket_dot_v1_dot_registry__service__pb2.RegisterRequest.FromString,
                     response_serializer=automarket_dot_v1_dot_registry__service__pb2.RegisterResponse.SerializeToString,
+            ),
+            'ReserveCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveCost,
+                    request_deserializer=automarket_dot_v1_dot_registry__service__pb2.ReserveCostRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_registry__service__pb2.ReserveCostResponse.SerializeToString,
+            ),
+            'RecordUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordUsage,
+                    request_deserializer=automarket_dot_v1_dot_registry__service__pb2.RecordUsageRequest.FromString,
+                    response_serializer=automarket_dot_v1_dot_registry__service__pb2.RecordUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -98,6 +135,60 @@ class RegistryService(object):
             '/automarket.v1.RegistryService/Register',
             automarket_dot_v1_dot_registry__service__pb2.RegisterRequest.SerializeToString,
             automarket_dot_v1_dot_registry__service__pb2.RegisterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.RegistryService/ReserveCost',
+            automarket_dot_v1_dot_registry__service__pb2.ReserveCostRequest.SerializeToString,
+            automarket_dot_v1_dot_registry__service__pb2.ReserveCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/automarket.v1.RegistryService/RecordUsage',
+            automarket_dot_v1_dot_registry__service__pb2.RecordUsageRequest.SerializeToString,
+            automarket_dot_v1_dot_registry__service__pb2.RecordUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,14 @@ class RegistryServiceStub:
     ABORTED (INSTANCE_REPLACED): a newer generation of the same instance registered; do not come back.
     UNAVAILABLE: control is going down; register again with back-off.
     """
+    ReserveCost: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ReserveCostRequest, _registry_service_pb2.ReserveCostResponse]
+    """Sets aside what a call may cost, before it is spent. Asked where `RegistrationConfirmed.budgets` says so. What is set aside is given back by the call's usage, or after a
+    day.
+
+    Fails as RESOURCE_EXHAUSTED (BUDGET_EXHAUSTED): the budget of the mesh or of the provider does not allow it; RetryInfo says when its next period begins.
+    """
+    RecordUsage: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RecordUsageRequest, _registry_service_pb2.RecordUsageResponse]
+    """Takes what calls used. The same record is counted once, so that it can be sent again."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -61,6 +69,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ABORTED (INSTANCE_REPLACED): a newer generation of the same instance registered; do not come back.
     UNAVAILABLE: control is going down; register again with back-off.
     """
+    ReserveCost: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ReserveCostRequest, _registry_service_pb2.ReserveCostResponse]  # type: ignore[assignment]
+    """Sets aside what a call may cost, before it is spent. Asked where `RegistrationConfirmed.budgets` says so. What is set aside is given back by the call's usage, or after a
+    day.
+
+    Fails as RESOURCE_EXHAUSTED (BUDGET_EXHAUSTED): the budget of the mesh or of the provider does not allow it; RetryInfo says when its next period begins.
+    """
+    RecordUsage: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RecordUsageRequest, _registry_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
+    """Takes what calls used. The same record is counted once, so that it can be sent again."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes provider servers into the mesh. Served by control on its private address, for provider servers only."""
@@ -81,5 +97,25 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED (INSTANCE_REPLACED): a newer generation of the same instance registered; do not come back.
         UNAVAILABLE: control is going down; register again with back-off.
         """
+
+    @_abc_1.abstractmethod
+    def ReserveCost(
+        self,
+        request: _registry_service_pb2.ReserveCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ReserveCostResponse, _abc.Awaitable[_registry_service_pb2.ReserveCostResponse]]:
+        """Sets aside what a call may cost, before it is spent. Asked where `RegistrationConfirmed.budgets` says so. What is set aside is given back by the call's usage, or after a
+        day.
+
+        Fails as RESOURCE_EXHAUSTED (BUDGET_EXHAUSTED): the budget of the mesh or of the provider does not allow it; RetryInfo says when its next period begins.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordUsage(
+        self,
+        request: _registry_service_pb2.RecordUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.RecordUsageResponse, _abc.Awaitable[_registry_service_pb2.RecordUsageResponse]]:
+        """Takes what calls used. The same record is counted once, so that it can be sent again."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from automarket.v1 import conversation_pb2 as automarket_dot_v1_dot_conversation__pb2
+from automarket.v1 import generation_options_pb2 as automarket_dot_v1_dot_generation__options__pb2
 from automarket.v1 import media_pb2 as automarket_dot_v1_dot_media__pb2
 from automarket.v1 import options_pb2 as automarket_dot_v1_dot_options__pb2
 from automarket.v1 import text_options_pb2 as automarket_dot_v1_dot_text__options__pb2
@@ -31,45 +32,53 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utomarket/v1/transform.proto\x12\rautomarket.v1\x1a automarket/v1/conversation.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1b\x61utomarket/v1/options.proto\x1a automarket/v1/text_options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n\x0fTransformHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x06inputs\x18\x02 \x03(\x0b\x32\x14.automarket.v1.Input\x12<\n\x0espeech_to_text\x18\x03 \x01(\x0b\x32\".automarket.v1.SpeechToTextOptionsH\x00\x12<\n\x0etext_to_speech\x18\x04 \x01(\x0b\x32\".automarket.v1.TextToSpeechOptionsH\x00\x12\x41\n\x10\x61udio_conversion\x18\x05 \x01(\x0b\x32%.automarket.v1.AudioConversionOptionsH\x00\x12<\n\x0evideo_to_image\x18\x06 \x01(\x0b\x32\".automarket.v1.VideoToImageOptionsH\x00\x12\x43\n\x11video_composition\x18\x07 \x01(\x0b\x32&.automarket.v1.VideoCompositionOptionsH\x00\x12\x38\n\x0ctext_to_text\x18\x08 \x01(\x0b\x32 .automarket.v1.TextToTextOptionsH\x00\x12.\n\rmodel_options\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05store\x18\x10 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x11outputs_by_digest\x18\x11 \x01(\x08\x42\t\n\x07optionsB\x08\n\x06_store\"\xe2\x01\n\x05Input\x12\x0c\n\x04slot\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x06\x64igest\x18\x04 \x01(\tH\x00\x12\x10\n\x06inline\x18\x05 \x01(\x0cH\x00\x12,\n\x06stream\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.InputStreamH\x00\x12\x33\n\x0c\x63onversation\x18\x07 \x01(\x0b\x32\x1b.automarket.v1.ConversationH\x00\x42\x08\n\x06sourceB\r\n\x0b_size_bytes\"\r\n\x0bInputStream\"]\n\nInputChunk\x12\r\n\x05input\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\"\xae\x05\n\x0eTransformEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x17.automarket.v1.AcceptedH\x00\x12+\n\x08progress\x18\x04 \x01(\x0b\x32\x17.automarket.v1.ProgressH\x00\x12\x36\n\x0eoutput_started\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.OutputStartedH\x00\x12\x32\n\x0coutput_chunk\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.OutputChunkH\x00\x12.\n\ntext_delta\x18\x07 \x01(\x0b\x32\x18.automarket.v1.TextDeltaH\x00\x12)\n\x07segment\x18\x08 \x01(\x0b\x32\x16.automarket.v1.SegmentH\x00\x12\x38\n\x0foutput_finished\x18\t \x01(\x0b\x32\x1d.automarket.v1.OutputFinishedH\x00\x12%\n\x05usage\x18\n \x01(\x0b\x32\x14.automarket.v1.UsageH\x00\x12/\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x19.automarket.v1.CheckpointH\x00\x12+\n\x08\x66inished\x18\x0c \x01(\x0b\x32\x17.automarket.v1.FinishedH\x00\x12\x38\n\x0freasoning_delta\x18\r \x01(\x0b\x32\x1d.automarket.v1.ReasoningDeltaH\x00\x12\x37\n\x0ftool_call_delta\x18\x0e \x01(\x0b\x32\x1c.automarket.v1.ToolCallDeltaH\x00\x42\x07\n\x05\x65vent\"p\n\x08\x41\x63\x63\x65pted\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12(\n\x05\x63\x61sts\x18\x04 \x03(\x0b\x32\x19.automarket.v1.CastRecord\"N\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\tB\x0b\n\t_fraction\"A\n\rOutputStarted\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"A\n\x0bOutputChunk\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"+\n\tTextDelta\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\xc5\x01\n\x07Segment\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12(\n\x05start\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05words\x18\x06 \x03(\x0b\x32\x13.automarket.v1.WordB\r\n\x0b_confidence\"\x8e\x01\n\x04Word\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xa7\x02\n\x0eOutputFinished\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12,\n\nmedia_info\x18\x04 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12\x0e\n\x06stored\x18\x05 \x01(\x08\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12:\n\x11video_composition\x18\x08 \x01(\x0b\x32\x1f.automarket.v1.VideoComposition\x12-\n\ncompletion\x18\t \x01(\x0b\x32\x19.automarket.v1.CompletionB\r\n\x0b_confidence\"\x8e\x02\n\x05Usage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0binput_units\x18\x02 \x01(\x01\x12\x14\n\x0coutput_units\x18\x03 \x01(\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x1f\n\x12\x63\x61\x63hed_input_units\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61\x63he_write_units\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0freasoning_units\x18\x08 \x01(\x01H\x03\x88\x01\x01\x42\x07\n\x05_costB\x15\n\x13_cached_input_unitsB\x14\n\x12_cache_write_unitsB\x12\n\x10_reasoning_units\"\x1b\n\nCheckpoint\x12\r\n\x05state\x18\x01 \x01(\x0c\"6\n\x08\x46inished\x12*\n\x06stages\x18\x01 \x03(\x0b\x32\x1a.automarket.v1.StageTiming\"H\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utomarket/v1/transform.proto\x12\rautomarket.v1\x1a automarket/v1/conversation.proto\x1a&automarket/v1/generation_options.proto\x1a\x19\x61utomarket/v1/media.proto\x1a\x1b\x61utomarket/v1/options.proto\x1a automarket/v1/text_options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\n\n\x0fTransformHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x06inputs\x18\x02 \x03(\x0b\x32\x14.automarket.v1.Input\x12<\n\x0espeech_to_text\x18\x03 \x01(\x0b\x32\".automarket.v1.SpeechToTextOptionsH\x00\x12<\n\x0etext_to_speech\x18\x04 \x01(\x0b\x32\".automarket.v1.TextToSpeechOptionsH\x00\x12\x41\n\x10\x61udio_conversion\x18\x05 \x01(\x0b\x32%.automarket.v1.AudioConversionOptionsH\x00\x12<\n\x0evideo_to_image\x18\x06 \x01(\x0b\x32\".automarket.v1.VideoToImageOptionsH\x00\x12\x43\n\x11video_composition\x18\x07 \x01(\x0b\x32&.automarket.v1.VideoCompositionOptionsH\x00\x12\x38\n\x0ctext_to_text\x18\x08 \x01(\x0b\x32 .automarket.v1.TextToTextOptionsH\x00\x12:\n\rtext_to_image\x18\t \x01(\x0b\x32!.automarket.v1.TextToImageOptionsH\x00\x12<\n\x0eimage_to_image\x18\n \x01(\x0b\x32\".automarket.v1.ImageToImageOptionsH\x00\x12;\n\rimage_upscale\x18\x0b \x01(\x0b\x32\".automarket.v1.ImageUpscaleOptionsH\x00\x12:\n\rimage_to_text\x18\x0c \x01(\x0b\x32!.automarket.v1.ImageToTextOptionsH\x00\x12:\n\rtext_to_video\x18\r \x01(\x0b\x32!.automarket.v1.TextToVideoOptionsH\x00\x12<\n\x0eimage_to_video\x18\x0e \x01(\x0b\x32\".automarket.v1.ImageToVideoOptionsH\x00\x12<\n\x0evideo_to_video\x18\x14 \x01(\x0b\x32\".automarket.v1.VideoToVideoOptionsH\x00\x12;\n\rvideo_upscale\x18\x15 \x01(\x0b\x32\".automarket.v1.VideoUpscaleOptionsH\x00\x12\x33\n\tface_swap\x18\x16 \x01(\x0b\x32\x1e.automarket.v1.FaceSwapOptionsH\x00\x12\x31\n\x08lip_sync\x18\x17 \x01(\x0b\x32\x1d.automarket.v1.LipSyncOptionsH\x00\x12\x39\n\x11\x61vatar_generation\x18\x18 \x01(\x0b\x32\x1c.automarket.v1.AvatarOptionsH\x00\x12:\n\rtext_to_audio\x18\x19 \x01(\x0b\x32!.automarket.v1.TextToAudioOptionsH\x00\x12.\n\rmodel_options\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05store\x18\x10 \x01(\x08H\x01\x88\x01\x01\x12\x19\n\x11outputs_by_digest\x18\x11 \x01(\x08\x12)\n\x06resume\x18\x12 \x01(\x0b\x32\x19.automarket.v1.Resumption\x12*\n\x07on_loss\x18\x13 \x01(\x0e\x32\x19.automarket.v1.LossActionB\t\n\x07optionsB\x08\n\x06_store\"H\n\nResumption\x12\r\n\x05state\x18\x01 \x01(\x0c\x12+\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1b.automarket.v1.ResumeAction\"\xe2\x01\n\x05Input\x12\x0c\n\x04slot\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\nsize_bytes\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x06\x64igest\x18\x04 \x01(\tH\x00\x12\x10\n\x06inline\x18\x05 \x01(\x0cH\x00\x12,\n\x06stream\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.InputStreamH\x00\x12\x33\n\x0c\x63onversation\x18\x07 \x01(\x0b\x32\x1b.automarket.v1.ConversationH\x00\x42\x08\n\x06sourceB\r\n\x0b_size_bytes\"\r\n\x0bInputStream\"]\n\nInputChunk\x12\r\n\x05input\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\"\xae\x05\n\x0eTransformEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x17.automarket.v1.AcceptedH\x00\x12+\n\x08progress\x18\x04 \x01(\x0b\x32\x17.automarket.v1.ProgressH\x00\x12\x36\n\x0eoutput_started\x18\x05 \x01(\x0b\x32\x1c.automarket.v1.OutputStartedH\x00\x12\x32\n\x0coutput_chunk\x18\x06 \x01(\x0b\x32\x1a.automarket.v1.OutputChunkH\x00\x12.\n\ntext_delta\x18\x07 \x01(\x0b\x32\x18.automarket.v1.TextDeltaH\x00\x12)\n\x07segment\x18\x08 \x01(\x0b\x32\x16.automarket.v1.SegmentH\x00\x12\x38\n\x0foutput_finished\x18\t \x01(\x0b\x32\x1d.automarket.v1.OutputFinishedH\x00\x12%\n\x05usage\x18\n \x01(\x0b\x32\x14.automarket.v1.UsageH\x00\x12/\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x19.automarket.v1.CheckpointH\x00\x12+\n\x08\x66inished\x18\x0c \x01(\x0b\x32\x17.automarket.v1.FinishedH\x00\x12\x38\n\x0freasoning_delta\x18\r \x01(\x0b\x32\x1d.automarket.v1.ReasoningDeltaH\x00\x12\x37\n\x0ftool_call_delta\x18\x0e \x01(\x0b\x32\x1c.automarket.v1.ToolCallDeltaH\x00\x42\x07\n\x05\x65vent\"p\n\x08\x41\x63\x63\x65pted\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12(\n\x05\x63\x61sts\x18\x04 \x03(\x0b\x32\x19.automarket.v1.CastRecord\"\x91\x01\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x1b\n\x0equeue_position\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\tlog_lines\x18\x05 \x03(\tB\x0b\n\t_fractionB\x11\n\x0f_queue_position\"A\n\rOutputStarted\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"A\n\x0bOutputChunk\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"+\n\tTextDelta\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\xc5\x01\n\x07Segment\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12(\n\x05start\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05words\x18\x06 \x03(\x0b\x32\x13.automarket.v1.WordB\r\n\x0b_confidence\"\x8e\x01\n\x04Word\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xdf\x02\n\x0eOutputFinished\x12\x0e\n\x06output\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12,\n\nmedia_info\x18\x04 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12\x0e\n\x06stored\x18\x05 \x01(\x08\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12:\n\x11video_composition\x18\x08 \x01(\x0b\x32\x1f.automarket.v1.VideoComposition\x12-\n\ncompletion\x18\t \x01(\x0b\x32\x19.automarket.v1.Completion\x12\x36\n\x0fgenerated_media\x18\n \x01(\x0b\x32\x1d.automarket.v1.GeneratedMediaB\r\n\x0b_confidence\"\x8e\x02\n\x05Usage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0binput_units\x18\x02 \x01(\x01\x12\x14\n\x0coutput_units\x18\x03 \x01(\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x1f\n\x12\x63\x61\x63hed_input_units\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61\x63he_write_units\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0freasoning_units\x18\x08 \x01(\x01H\x03\x88\x01\x01\x42\x07\n\x05_costB\x15\n\x13_cached_input_unitsB\x14\n\x12_cache_write_unitsB\x12\n\x10_reasoning_units\"\x1b\n\nCheckpoint\x12\r\n\x05state\x18\x01 \x01(\x0c\"6\n\x08\x46inished\x12*\n\x06stages\x18\x01 \x03(\x0b\x32\x1a.automarket.v1.StageTiming\"H\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"{\n\x0c\x43ostEstimate\x12\x11\n\x04\x63ost\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05units\x18\x04 \x01(\x01\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x10\n\x08\x61t_least\x18\x06 \x01(\x08\x42\x07\n\x05_cost*c\n\x0cResumeAction\x12\x1d\n\x19RESUME_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESUME_ACTION_CONTINUE\x10\x01\x12\x18\n\x14RESUME_ACTION_CANCEL\x10\x02*W\n\nLossAction\x12\x1b\n\x17LOSS_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12LOSS_ACTION_CANCEL\x10\x01\x12\x14\n\x10LOSS_ACTION_KEEP\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.transform_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSFORMHEADER']._serialized_start=268
-  _globals['_TRANSFORMHEADER']._serialized_end=839
-  _globals['_INPUT']._serialized_start=842
-  _globals['_INPUT']._serialized_end=1068
-  _globals['_INPUTSTREAM']._serialized_start=1070
-  _globals['_INPUTSTREAM']._serialized_end=1083
-  _globals['_INPUTCHUNK']._serialized_start=1085
-  _globals['_INPUTCHUNK']._serialized_end=1178
-  _globals['_TRANSFORMEVENT']._serialized_start=1181
-  _globals['_TRANSFORMEVENT']._serialized_end=1867
-  _globals['_ACCEPTED']._serialized_start=1869
-  _globals['_ACCEPTED']._serialized_end=1981
-  _globals['_PROGRESS']._serialized_start=1983
-  _globals['_PROGRESS']._serialized_end=2061
-  _globals['_OUTPUTSTARTED']._serialized_start=2063
-  _globals['_OUTPUTSTARTED']._serialized_end=2128
-  _globals['_OUTPUTCHUNK']._serialized_start=2130
-  _globals['_OUTPUTCHUNK']._serialized_end=2195
-  _globals['_TEXTDELTA']._serialized_start=2197
-  _globals['_TEXTDELTA']._serialized_end=2240
-  _globals['_SEGMENT']._serialized_start=2243
-  _globals['_SEGMENT']._serialized_end=2440
-  _globals['_WORD']._serialized_start=2443
-  _globals['_WORD']._serialized_end=2585
-  _globals['_OUTPUTFINISHED']._serialized_start=2588
-  _globals['_OUTPUTFINISHED']._serialized_end=2883
-  _globals['_USAGE']._serialized_start=2886
-  _globals['_USAGE']._serialized_end=3156
-  _globals['_CHECKPOINT']._serialized_start=3158
-  _globals['_CHECKPOINT']._serialized_end=3185
-  _globals['_FINISHED']._serialized_start=3187
-  _globals['_FINISHED']._serialized_end=3241
-  _globals['_STAGETIMING']._serialized_start=3243
-  _globals['_STAGETIMING']._serialized_end=3315
+  _globals['_RESUMEACTION']._serialized_start=4478
+  _globals['_RESUMEACTION']._serialized_end=4577
+  _globals['_LOSSACTION']._serialized_start=4579
+  _globals['_LOSSACTION']._serialized_end=4666
+  _globals['_TRANSFORMHEADER']._serialized_start=308
+  _globals['_TRANSFORMHEADER']._serialized_end=1677
+  _globals['_RESUMPTION']._serialized_start=1679
+  _globals['_RESUMPTION']._serialized_end=1751
+  _globals['_INPUT']._serialized_start=1754
+  _globals['_INPUT']._serialized_end=1980
+  _globals['_INPUTSTREAM']._serialized_start=1982
+  _globals['_INPUTSTREAM']._serialized_end=1995
+  _globals['_INPUTCHUNK']._serialized_start=1997
+  _globals['_INPUTCHUNK']._serialized_end=2090
+  _globals['_TRANSFORMEVENT']._serialized_start=2093
+  _globals['_TRANSFORMEVENT']._serialized_end=2779
+  _globals['_ACCEPTED']._serialized_start=2781
+  _globals['_ACCEPTED']._serialized_end=2893
+  _globals['_PROGRESS']._serialized_start=2896
+  _globals['_PROGRESS']._serialized_end=3041
+  _globals['_OUTPUTSTARTED']._serialized_start=3043
+  _globals['_OUTPUTSTARTED']._serialized_end=3108
+  _globals['_OUTPUTCHUNK']._serialized_start=3110
+  _globals['_OUTPUTCHUNK']._serialized_end=3175
+  _globals['_TEXTDELTA']._serialized_start=3177
+  _globals['_TEXTDELTA']._serialized_end=3220
+  _globals['_SEGMENT']._serialized_start=3223
+  _globals['_SEGMENT']._serialized_end=3420
+  _globals['_WORD']._serialized_start=3423
+  _globals['_WORD']._serialized_end=3565
+  _globals['_OUTPUTFINISHED']._serialized_start=3568
+  _globals['_OUTPUTFINISHED']._serialized_end=3919
+  _globals['_USAGE']._serialized_start=3922
+  _globals['_USAGE']._serialized_end=4192
+  _globals['_CHECKPOINT']._serialized_start=4194
+  _globals['_CHECKPOINT']._serialized_end=4221
+  _globals['_FINISHED']._serialized_start=4223
+  _globals['_FINISHED']._serialized_end=4277
+  _globals['_STAGETIMING']._serialized_start=4279
+  _globals['_STAGETIMING']._serialized_end=4351
+  _globals['_COSTESTIMATE']._serialized_start=4353
+  _globals['_COSTESTIMATE']._serialized_end=4476
 # @@protoc_insertion_point(module_scope)

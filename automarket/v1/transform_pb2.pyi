@@ -4,6 +4,7 @@ isort:skip_file
 What goes into a transform and what comes out."""
 
 from automarket.v1 import conversation_pb2 as _conversation_pb2
+from automarket.v1 import generation_options_pb2 as _generation_options_pb2
 from automarket.v1 import media_pb2 as _media_pb2
 from automarket.v1 import options_pb2 as _options_pb2
 from automarket.v1 import text_options_pb2 as _text_options_pb2
@@ -14,6 +15,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -24,6 +26,58 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ResumeAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResumeActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumeAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESUME_ACTION_UNSPECIFIED: _ResumeAction.ValueType  # 0
+    """Not set: go on."""
+    RESUME_ACTION_CONTINUE: _ResumeAction.ValueType  # 1
+    """Wait for its result."""
+    RESUME_ACTION_CANCEL: _ResumeAction.ValueType  # 2
+    """Cancel it at the vendor. The call ends with CANCELLED (JOB_CANCELLED; JOB_CANCELLED_LOCALLY where the vendor has no cancel and the charge stands), or with the result where it
+    was too late.
+    """
+
+class ResumeAction(_ResumeAction, metaclass=_ResumeActionEnumTypeWrapper):
+    """What to do with a call that was lost."""
+
+RESUME_ACTION_UNSPECIFIED: ResumeAction.ValueType  # 0
+"""Not set: go on."""
+RESUME_ACTION_CONTINUE: ResumeAction.ValueType  # 1
+"""Wait for its result."""
+RESUME_ACTION_CANCEL: ResumeAction.ValueType  # 2
+"""Cancel it at the vendor. The call ends with CANCELLED (JOB_CANCELLED; JOB_CANCELLED_LOCALLY where the vendor has no cancel and the charge stands), or with the result where it
+was too late.
+"""
+Global___ResumeAction: _TypeAlias = ResumeAction  # noqa: Y015
+
+class _LossAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LossActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOSS_ACTION_UNSPECIFIED: _LossAction.ValueType  # 0
+    """Not set: cancel."""
+    LOSS_ACTION_CANCEL: _LossAction.ValueType  # 1
+    """Cancel it at the vendor where that can be done."""
+    LOSS_ACTION_KEEP: _LossAction.ValueType  # 2
+    """Leave it alone: the caller comes back with the last checkpoint."""
+
+class LossAction(_LossAction, metaclass=_LossActionEnumTypeWrapper):
+    """What a provider does with work that a vendor has taken when its caller is lost or cancels."""
+
+LOSS_ACTION_UNSPECIFIED: LossAction.ValueType  # 0
+"""Not set: cancel."""
+LOSS_ACTION_CANCEL: LossAction.ValueType  # 1
+"""Cancel it at the vendor where that can be done."""
+LOSS_ACTION_KEEP: LossAction.ValueType  # 2
+"""Leave it alone: the caller comes back with the last checkpoint."""
+Global___LossAction: _TypeAlias = LossAction  # noqa: Y015
 
 @_typing.final
 class TransformHeader(_message.Message):
@@ -39,9 +93,23 @@ class TransformHeader(_message.Message):
     VIDEO_TO_IMAGE_FIELD_NUMBER: _builtins.int
     VIDEO_COMPOSITION_FIELD_NUMBER: _builtins.int
     TEXT_TO_TEXT_FIELD_NUMBER: _builtins.int
+    TEXT_TO_IMAGE_FIELD_NUMBER: _builtins.int
+    IMAGE_TO_IMAGE_FIELD_NUMBER: _builtins.int
+    IMAGE_UPSCALE_FIELD_NUMBER: _builtins.int
+    IMAGE_TO_TEXT_FIELD_NUMBER: _builtins.int
+    TEXT_TO_VIDEO_FIELD_NUMBER: _builtins.int
+    IMAGE_TO_VIDEO_FIELD_NUMBER: _builtins.int
+    VIDEO_TO_VIDEO_FIELD_NUMBER: _builtins.int
+    VIDEO_UPSCALE_FIELD_NUMBER: _builtins.int
+    FACE_SWAP_FIELD_NUMBER: _builtins.int
+    LIP_SYNC_FIELD_NUMBER: _builtins.int
+    AVATAR_GENERATION_FIELD_NUMBER: _builtins.int
+    TEXT_TO_AUDIO_FIELD_NUMBER: _builtins.int
     MODEL_OPTIONS_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
     OUTPUTS_BY_DIGEST_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID chosen by the caller. Equal repeats within 24 hours must not be billed twice; it goes to vendors as their idempotency key. Required."""
     store: _builtins.bool
@@ -50,6 +118,8 @@ class TransformHeader(_message.Message):
     """Media that come out are kept by the asset store and named by `output_finished.digest`; no `output_chunk` carries them. Text comes as always. Without a store, or where it has no
     room, the call fails as the store does (STORE_UNAVAILABLE, QUOTA_EXCEEDED, DISK_FULL); together with `store` false it is INVALID_ARGUMENT naming the field.
     """
+    on_loss: Global___LossAction.ValueType
+    """What to do with work at a vendor when the caller is lost."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Input]:
         """The inputs, in slot order. At most 256."""
@@ -79,8 +149,60 @@ class TransformHeader(_message.Message):
         """For text-to-text."""
 
     @_builtins.property
+    def text_to_image(self) -> _generation_options_pb2.TextToImageOptions:
+        """For text-to-image."""
+
+    @_builtins.property
+    def image_to_image(self) -> _generation_options_pb2.ImageToImageOptions:
+        """For image-to-image."""
+
+    @_builtins.property
+    def image_upscale(self) -> _generation_options_pb2.ImageUpscaleOptions:
+        """For image-upscale."""
+
+    @_builtins.property
+    def image_to_text(self) -> _generation_options_pb2.ImageToTextOptions:
+        """For image-to-text."""
+
+    @_builtins.property
+    def text_to_video(self) -> _generation_options_pb2.TextToVideoOptions:
+        """For text-to-video."""
+
+    @_builtins.property
+    def image_to_video(self) -> _generation_options_pb2.ImageToVideoOptions:
+        """For image-to-video."""
+
+    @_builtins.property
+    def video_to_video(self) -> _generation_options_pb2.VideoToVideoOptions:
+        """For video-to-video."""
+
+    @_builtins.property
+    def video_upscale(self) -> _generation_options_pb2.VideoUpscaleOptions:
+        """For video-upscale."""
+
+    @_builtins.property
+    def face_swap(self) -> _generation_options_pb2.FaceSwapOptions:
+        """For face-swap."""
+
+    @_builtins.property
+    def lip_sync(self) -> _generation_options_pb2.LipSyncOptions:
+        """For lip-sync."""
+
+    @_builtins.property
+    def avatar_generation(self) -> _generation_options_pb2.AvatarOptions:
+        """For avatar-generation."""
+
+    @_builtins.property
+    def text_to_audio(self) -> _generation_options_pb2.TextToAudioOptions:
+        """For text-to-audio, text-to-music and text-to-sound."""
+
+    @_builtins.property
     def model_options(self) -> _struct_pb2.Struct:
         """Options of this one model, as its options schema lists them. Integers above 2^53 travel as strings."""
+
+    @_builtins.property
+    def resume(self) -> Global___Resumption:
+        """Goes on with a call that was lost, from its last checkpoint; only models that are `resumable` take it."""
 
     def __init__(
         self,
@@ -93,17 +215,31 @@ class TransformHeader(_message.Message):
         video_to_image: _options_pb2.VideoToImageOptions | None = ...,
         video_composition: _options_pb2.VideoCompositionOptions | None = ...,
         text_to_text: _text_options_pb2.TextToTextOptions | None = ...,
+        text_to_image: _generation_options_pb2.TextToImageOptions | None = ...,
+        image_to_image: _generation_options_pb2.ImageToImageOptions | None = ...,
+        image_upscale: _generation_options_pb2.ImageUpscaleOptions | None = ...,
+        image_to_text: _generation_options_pb2.ImageToTextOptions | None = ...,
+        text_to_video: _generation_options_pb2.TextToVideoOptions | None = ...,
+        image_to_video: _generation_options_pb2.ImageToVideoOptions | None = ...,
+        video_to_video: _generation_options_pb2.VideoToVideoOptions | None = ...,
+        video_upscale: _generation_options_pb2.VideoUpscaleOptions | None = ...,
+        face_swap: _generation_options_pb2.FaceSwapOptions | None = ...,
+        lip_sync: _generation_options_pb2.LipSyncOptions | None = ...,
+        avatar_generation: _generation_options_pb2.AvatarOptions | None = ...,
+        text_to_audio: _generation_options_pb2.TextToAudioOptions | None = ...,
         model_options: _struct_pb2.Struct | None = ...,
         store: _builtins.bool | None = ...,
         outputs_by_digest: _builtins.bool = ...,
+        resume: Global___Resumption | None = ...,
+        on_loss: Global___LossAction.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "model_options", b"model_options", "options", b"options", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "avatar_generation", b"avatar_generation", "face_swap", b"face_swap", "image_to_image", b"image_to_image", "image_to_text", b"image_to_text", "image_to_video", b"image_to_video", "image_upscale", b"image_upscale", "lip_sync", b"lip_sync", "model_options", b"model_options", "options", b"options", "resume", b"resume", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_audio", b"text_to_audio", "text_to_image", b"text_to_image", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "text_to_video", b"text_to_video", "video_composition", b"video_composition", "video_to_image", b"video_to_image", "video_to_video", b"video_to_video", "video_upscale", b"video_upscale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "inputs", b"inputs", "model_options", b"model_options", "options", b"options", "outputs_by_digest", b"outputs_by_digest", "request_id", b"request_id", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "video_composition", b"video_composition", "video_to_image", b"video_to_image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_store", b"_store", "audio_conversion", b"audio_conversion", "avatar_generation", b"avatar_generation", "face_swap", b"face_swap", "image_to_image", b"image_to_image", "image_to_text", b"image_to_text", "image_to_video", b"image_to_video", "image_upscale", b"image_upscale", "inputs", b"inputs", "lip_sync", b"lip_sync", "model_options", b"model_options", "on_loss", b"on_loss", "options", b"options", "outputs_by_digest", b"outputs_by_digest", "request_id", b"request_id", "resume", b"resume", "speech_to_text", b"speech_to_text", "store", b"store", "text_to_audio", b"text_to_audio", "text_to_image", b"text_to_image", "text_to_speech", b"text_to_speech", "text_to_text", b"text_to_text", "text_to_video", b"text_to_video", "video_composition", b"video_composition", "video_to_image", b"video_to_image", "video_to_video", b"video_to_video", "video_upscale", b"video_upscale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__store: _TypeAlias = _typing.Literal["store"]  # noqa: Y015
     _WhichOneofArgType__store: _TypeAlias = _typing.Literal["_store", b"_store"]  # noqa: Y015
-    _WhichOneofReturnType_options: _TypeAlias = _typing.Literal["speech_to_text", "text_to_speech", "audio_conversion", "video_to_image", "video_composition", "text_to_text"]  # noqa: Y015
+    _WhichOneofReturnType_options: _TypeAlias = _typing.Literal["speech_to_text", "text_to_speech", "audio_conversion", "video_to_image", "video_composition", "text_to_text", "text_to_image", "image_to_image", "image_upscale", "image_to_text", "text_to_video", "image_to_video", "video_to_video", "video_upscale", "face_swap", "lip_sync", "avatar_generation", "text_to_audio"]  # noqa: Y015
     _WhichOneofArgType_options: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__store) -> _WhichOneofReturnType__store | None: ...
@@ -111,6 +247,32 @@ class TransformHeader(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_options) -> _WhichOneofReturnType_options | None: ...
 
 Global___TransformHeader: _TypeAlias = TransformHeader  # noqa: Y015
+
+@_typing.final
+class Resumption(_message.Message):
+    """Goes on with a call that was lost. The rest of the header is as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    state: _builtins.bytes
+    """`Checkpoint.state` of the last checkpoint that came. Empty when none came: the call begins anew."""
+    action: Global___ResumeAction.ValueType
+    """What to do."""
+    def __init__(
+        self,
+        *,
+        state: _builtins.bytes = ...,
+        action: Global___ResumeAction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resumption: _TypeAlias = Resumption  # noqa: Y015
 
 @_typing.final
 class Input(_message.Message):
@@ -371,26 +533,41 @@ class Progress(_message.Message):
     PHASE_FIELD_NUMBER: _builtins.int
     FRACTION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    QUEUE_POSITION_FIELD_NUMBER: _builtins.int
+    LOG_LINES_FIELD_NUMBER: _builtins.int
     phase: _builtins.str
     """What is being done: "queued", "casting", "running"; while a backend is being started "pulling", "starting" or "loading"."""
     fraction: _builtins.float
     """0 to 1; not set when unknown."""
     message: _builtins.str
     """For people: "pulling image 43 %", "queued, 3 ahead"."""
+    queue_position: _builtins.int
+    """How many are before it in the line, the vendor's or the mesh's; not set when it does not wait or nobody says."""
+    @_builtins.property
+    def log_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lines that the vendor wrote since the last event, oldest first. At most 100, 2 KiB each."""
+
     def __init__(
         self,
         *,
         phase: _builtins.str = ...,
         fraction: _builtins.float | None = ...,
         message: _builtins.str = ...,
+        queue_position: _builtins.int | None = ...,
+        log_lines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "fraction", b"fraction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "_queue_position", b"_queue_position", "fraction", b"fraction", "queue_position", b"queue_position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "fraction", b"fraction", "message", b"message", "phase", b"phase"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "_queue_position", b"_queue_position", "fraction", b"fraction", "log_lines", b"log_lines", "message", b"message", "phase", b"phase", "queue_position", b"queue_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fraction: _TypeAlias = _typing.Literal["fraction"]  # noqa: Y015
     _WhichOneofArgType__fraction: _TypeAlias = _typing.Literal["_fraction", b"_fraction"]  # noqa: Y015
+    _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
+    _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fraction) -> _WhichOneofReturnType__fraction | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_position) -> _WhichOneofReturnType__queue_position | None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
@@ -587,6 +764,7 @@ class OutputFinished(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     VIDEO_COMPOSITION_FIELD_NUMBER: _builtins.int
     COMPLETION_FIELD_NUMBER: _builtins.int
+    GENERATED_MEDIA_FIELD_NUMBER: _builtins.int
     output: _builtins.int
     """Which output, from 0."""
     digest: _builtins.str
@@ -611,6 +789,10 @@ class OutputFinished(_message.Message):
     def completion(self) -> _conversation_pb2.Completion:
         """For text of a language model: how it ended."""
 
+    @_builtins.property
+    def generated_media(self) -> _generation_options_pb2.GeneratedMedia:
+        """For media that a model made: what is known of them beside `media_info`."""
+
     def __init__(
         self,
         *,
@@ -623,10 +805,11 @@ class OutputFinished(_message.Message):
         confidence: _builtins.float | None = ...,
         video_composition: _options_pb2.VideoComposition | None = ...,
         completion: _conversation_pb2.Completion | None = ...,
+        generated_media: _generation_options_pb2.GeneratedMedia | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "media_info", b"media_info", "video_composition", b"video_composition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "generated_media", b"generated_media", "media_info", b"media_info", "video_composition", b"video_composition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "digest", b"digest", "language", b"language", "media_info", b"media_info", "output", b"output", "size_bytes", b"size_bytes", "stored", b"stored", "video_composition", b"video_composition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "completion", b"completion", "confidence", b"confidence", "digest", b"digest", "generated_media", b"generated_media", "language", b"language", "media_info", b"media_info", "output", b"output", "size_bytes", b"size_bytes", "stored", b"stored", "video_composition", b"video_composition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -772,3 +955,47 @@ class StageTiming(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StageTiming: _TypeAlias = StageTiming  # noqa: Y015
+
+@_typing.final
+class CostEstimate(_message.Message):
+    """What a call is expected to cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    cost: _builtins.float
+    """The cost, in `currency`; not set when unknown."""
+    currency: _builtins.str
+    """ISO 4217 code, e.g. "USD"."""
+    unit: _builtins.str
+    """What is counted: "image", "second", "call"."""
+    units: _builtins.float
+    """How many units are expected."""
+    source: _builtins.str
+    """Where the price comes from: "vendor" (asked of it), "table" (known beforehand); empty when unknown."""
+    at_least: _builtins.bool
+    """Whether the call may come out more expensive, because how much it makes is not known beforehand."""
+    def __init__(
+        self,
+        *,
+        cost: _builtins.float | None = ...,
+        currency: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        units: _builtins.float = ...,
+        source: _builtins.str = ...,
+        at_least: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "at_least", b"at_least", "cost", b"cost", "currency", b"currency", "source", b"source", "unit", b"unit", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+
+Global___CostEstimate: _TypeAlias = CostEstimate  # noqa: Y015
