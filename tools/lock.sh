@@ -25,7 +25,7 @@ lock engines pyproject.toml --extra mesh --extra flite --extra ffmpeg "$@"
 lock test-backends --no-universal --python-platform linux --group test-backends "$@"
 lock proto --group proto "$@"
 lock bench-litellm --group bench-litellm "$@"
-for name in openai anthropic together; do
+for name in openai anthropic together fal replicate elevenlabs; do
   lock "sdk-$name" --group "sdk-$name" "$@"
 done
 lock llama-cpp --group llama-cpp --no-emit-package llama-cpp-python "$@"

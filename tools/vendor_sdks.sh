@@ -14,6 +14,6 @@ install() {
   sha256sum <"$lock" >"$venv/.installed"
 }
 
-for name in openai anthropic together; do
+for name in openai anthropic together fal replicate elevenlabs; do
   install "$name" || printf 'setup: pip could not install requirements/sdk-%s.txt; going on without\n' "$name" >&2
 done
