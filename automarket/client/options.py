@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import difflib
 import enum
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from automarket.client.text_options import text_fields
 from automarket.errors import OptionInvalid, OptionUnknown
+from automarket.families import FAMILIES, clashes, nearest
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto
 
@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from automarket.v1 import transform_pb2
-
-FAMILIES: dict[str, str] = {
-    "speech-to-text": "speech_to_text",
-    "audio-to-text": "speech_to_text",
-    "text-to-speech": "text_to_speech",
-    "voice-cloning": "text_to_speech",
-    "text-to-audio": "text_to_speech",
-    "audio-to-audio": "audio_conversion",
-    "video-to-audio": "audio_conversion",
-    "video-to-image": "video_to_image",
-    "video-composition": "video_composition",
-    "text-to-text": "text_to_text",
-}
-"""The field of `TransformHeader.options` that the capability's models share."""
 
 _EXACT_INTEGER = 2**53
 _INTEGERS = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64)
@@ -78,8 +64,8 @@ def check_known(options: Iterable[str], schema: Mapping[str, Any] | None) -> Non
     known = list(cast("Mapping[str, Any]", schema.get("properties") or {}))
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known) or 'no options'}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"it takes: {', '.join(known) or 'no options'}"
             raise OptionUnknown(f"the model takes no option {name!r}", hint=hint, fields={name: "unknown option"})
 
 
@@ -87,9 +73,11 @@ def write_options(header: transform_pb2.TransformHeader, capability: str, option
     """Write keyword options into a header.
 
     Raises:
-        OptionInvalid: a value cannot be what the option is; the field is named.
+        OptionInvalid: a value cannot be what the option is, or one excludes another; the field is named.
     """
     family = FAMILIES.get(capability, "")
+    for name, fault in clashes((family,), options):
+        raise _invalid(f"header.{family}.{name}", fault)
     if family == "text_to_text":
         options = text_fields(options)
     typed = cast("Message", getattr(header, family)) if family else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from automarket import capabilities
-from automarket.client.options import FAMILIES
+from automarket.families import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

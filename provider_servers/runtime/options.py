@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -14,7 +13,9 @@ from google.protobuf.message import Message
 from jsonschema import Draft202012Validator
 
 from automarket.errors import OptionInvalid, OptionUnknown
+from automarket.families import clashes, excluded, families_of, nearest
 from automarket.media.wire import to_seconds
+from provider_servers.runtime.option_faults import option_fault
 from provider_servers.runtime.text_options import text_faults
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from automarket.errors import SettingInvalid
     from automarket.v1 import transform_pb2
     from provider_servers.runtime.describe import Model
-
-# Which typed options fit which capability.
-FAMILIES: dict[str, frozenset[str]] = {
-    "speech_to_text": frozenset({"speech-to-text", "audio-to-text"}),
-    "text_to_speech": frozenset({"text-to-speech", "voice-cloning", "text-to-audio"}),
-    "audio_conversion": frozenset({"audio-to-audio", "video-to-audio"}),
-    "video_to_image": frozenset({"video-to-image"}),
-    "video_composition": frozenset({"video-composition"}),
-    "text_to_text": frozenset({"text-to-text"}),
-}
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
@@ -47,12 +38,13 @@ def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[st
 
     Raises:
         OptionUnknown: the model does not take one; the error names the nearest that it takes.
-        OptionInvalid: typed options of another capability, a name given twice, or a value that does not fit.
+        OptionInvalid: typed options of another capability, a name given twice, a value that does not fit, or options
+            that exclude each other.
     """
     family = header.WhichOneof("options")
     typed: dict[str, Any] = {}
     if family is not None:
-        if not FAMILIES[family] & set(model.capabilities):
+        if family not in families_of(model.capabilities):
             message = f"{family} options do not fit model {model.id}, which does {', '.join(model.capabilities)}"
             raise OptionInvalid(message, fields={f"header.{family}": "does not fit the model's capability"})
         typed = _plain(getattr(header, family))
@@ -66,8 +58,7 @@ def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[st
     options: dict[str, Any] = whole(typed | own, object_schema(model.options))
     _check_known(options, model, family, typed)
     _check_values(options, model, family, typed)
-    if "text-to-text" in model.capabilities:
-        _check_texts(options, family, typed)
+    _check_together(options, model, family, typed)
     return _with_defaults(options, model)
 
 
@@ -126,11 +117,11 @@ def _field(name: str, family: str | None, typed: Mapping[str, Any]) -> str:
 
 def _check_known(options: Mapping[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
     for name in options.keys() - model.options.keys():
-        near = difflib.get_close_matches(name, model.options, n=1, cutoff=0.5)
+        near = nearest(name, model.options)
         takes = ", ".join(sorted(model.options)) or "no options"
         raise OptionUnknown(
             f"model {model.id} has no option {name!r}",
-            hint=f"did you mean {near[0]}?" if near else f"it takes {takes}",
+            hint=f"did you mean {near}?" if near else f"it takes {takes}",
             fields={_field(name, family, typed): "unknown option"},
         )
 
@@ -141,20 +132,26 @@ def _check_values(options: Mapping[str, Any], model: Model, family: str | None, 
     errors: Any = Draft202012Validator(object_schema(model.options)).iter_errors(options)  # pyright: ignore[reportUnknownMemberType] - jsonschema's types are partial
     for error in errors:
         path = [str(part) for part in error.absolute_path]
-        faults[".".join([_field(path[0], family, typed), *path[1:]])] = str(error.message)[:200]
+        faults[".".join([_field(path[0], family, typed), *path[1:]])] = option_fault(error)
     if faults:
-        field, fault = next(iter(faults.items()))
-        raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
+        raise _invalid(faults)
 
 
-def _check_texts(options: Mapping[str, Any], family: str | None, typed: Mapping[str, Any]) -> None:
-    """Check what a JSON Schema of options cannot say of those of language models."""
-    faults = {f"{_field(name, family, typed)}{rest}": fault for name, rest, fault in text_faults(options)}
+def _check_together(options: Mapping[str, Any], model: Model, family: str | None, typed: Mapping[str, Any]) -> None:
+    """Check what a JSON Schema of options cannot say of them."""
+    faults = {_field(name, family, typed): fault for name, fault in clashes(families_of(model.capabilities), options)}
+    if "text-to-text" in model.capabilities:
+        faults |= {f"{_field(name, family, typed)}{rest}": fault for name, rest, fault in text_faults(options)}
     if faults:
-        field, fault = next(iter(faults.items()))
-        raise OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
+        raise _invalid(faults)
+
+
+def _invalid(faults: dict[str, str]) -> OptionInvalid:
+    field, fault = next(iter(faults.items()))
+    return OptionInvalid(f"option {field.rpartition('header.')[2]}: {fault}", fields=faults)
 
 
 def _with_defaults(options: dict[str, Any], model: Model) -> dict[str, Any]:
     defaults = {name: rule["default"] for name, rule in model.options.items() if "default" in rule}
-    return defaults | options
+    idle = excluded(families_of(model.capabilities), options)
+    return {name: value for name, value in defaults.items() if name not in idle} | options

@@ -32,7 +32,7 @@ def test_options_that_a_family_shares_are_typed_and_the_rest_is_the_models_own()
 
 
 def test_a_capability_without_typed_options_sends_all_as_the_models_own():
-    assert written("text-to-image", temperature=0.5) == {"model_options": {"temperature": 0.5}}
+    assert written("text-embedding", temperature=0.5) == {"model_options": {"temperature": 0.5}}
 
 
 def test_seconds_become_durations_and_formats_become_messages():
@@ -80,7 +80,7 @@ def test_overlays_may_be_values_or_dictionaries():
 
 
 def test_integers_that_a_double_cannot_hold_travel_as_text():
-    options = written("text-to-image", seed=2**60, small=2**53, nested={"list": [2**60, True, None, Style.PLAIN]})
+    options = written("text-embedding", seed=2**60, small=2**53, nested={"list": [2**60, True, None, Style.PLAIN]})
     assert options["model_options"] == {
         "seed": str(2**60),
         "small": float(2**53),
