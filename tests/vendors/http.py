@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
     import ssl
+    from collections import deque
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 
@@ -44,12 +45,19 @@ Step = bytes | Pause | type[Cut]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; with `steps` its body is streamed, else it is `body`, with its length said before."""
+    """An answer; with `steps` its body is streamed, else it is `body`, with its length said before.
+
+    Attributes:
+        late: seconds after which it is sent.
+        never: it is not sent at all; the connection closes instead.
+    """
 
     status: int = 200
     body: bytes = b""
     steps: Sequence[Step] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    late: float = 0.0
+    never: bool = False
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Reply:
@@ -62,6 +70,16 @@ def page(status: int) -> Reply:
     """Give a page of HTML, as the edge of a network does."""
     body = f"<html><body><h1>{status} from the edge</h1></body></html>".encode()
     return Reply(status, body, headers={"content-type": "text/html"})
+
+
+def meddle(instead: deque[tuple[str, str, Reply]], request: Request) -> Reply | None:
+    """Give what a request gets instead of an answer, once: the first one of its method whose path ends like its own."""
+    for one in instead:
+        method, end, reply = one
+        if request.method == method and request.path.endswith(end):
+            instead.remove(one)
+            return reply
+    return None
 
 
 class FakeServer:
@@ -137,6 +155,10 @@ class FakeServer:
             return False
         self.requests.append(request)
         reply = self._handle(request)
+        if reply.late:
+            await asyncio.sleep(reply.late)
+        if reply.never:
+            return False
         headers = dict(reply.headers)
         if reply.steps is None:
             headers["content-length"] = str(len(reply.body))

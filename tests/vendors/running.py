@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.vendors import creatify, replicate
 from tests.vendors.anthropic import Anthropic
 from tests.vendors.http import FakeServer
 from tests.vendors.openai import OpenAI
@@ -23,14 +24,21 @@ STAND_INS = {
     "together": (Together, "/v1"),
     "anthropic": (Anthropic, ""),
 }
+"""Of vendors of language models."""
+MEDIA_STAND_INS = {
+    "replicate": (replicate.Replicate, ""),
+    "creatify": (creatify.Creatify, ""),
+}
+"""Of vendors that make media."""
 
 
 class Running:
-    """A stand-in in a thread, until it is closed."""
+    """A stand-in in a thread, until it is closed; `fake` is what answers: the usual one, or one that is given."""
 
-    def __init__(self, vendor: str) -> None:
-        make, path = STAND_INS[vendor]
-        self.server = FakeServer(make().handle)
+    def __init__(self, vendor: str, fake: Any = None) -> None:
+        make, path = (STAND_INS | MEDIA_STAND_INS)[vendor]
+        self.fake = make() if fake is None else fake
+        self.server = FakeServer(self.fake.handle)
         self._loop = asyncio.new_event_loop()
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
@@ -50,9 +58,12 @@ class Running:
 
 
 def environment(vendor: str, url: str) -> Mapping[str, str]:
-    """Give the variables by which a provider finds a stand-in; "ok" is one of its models."""
+    """Give the variables by which a provider finds a stand-in; of language models, "ok" is one."""
     prefix = f"AUTOMARKET_{vendor.upper().replace('-', '_')}"
-    return {f"{prefix}_API_KEY": KEY, f"{prefix}_BASE_URL": url, f"{prefix}_MODELS": "ok"}
+    found = {f"{prefix}_API_KEY": KEY, f"{prefix}_BASE_URL": url}
+    if vendor == "creatify":
+        found |= {f"{prefix}_API_ID": creatify.API_ID, f"{prefix}_UPLOAD_URL": f"{url}/bucket"}
+    return found | ({f"{prefix}_MODELS": "ok"} if vendor in STAND_INS else {})
 
 
 def start(vendor: str, close: Callable[[Callable[[], None]], object]) -> Iterator[tuple[str, str]]:
