@@ -345,6 +345,18 @@ class ResumeInvalid(InvalidRequestError):
     reason = "RESUME_INVALID"
 
 
+class CheckpointUnknown(InvalidRequestError):
+    """A caller confirms a checkpoint that does not wait for it."""
+
+    reason = "CHECKPOINT_UNKNOWN"
+
+
+class CheckpointUnconfirmed(InvalidRequestError):
+    """A caller that wants to come back ended its requests before it had confirmed a checkpoint."""
+
+    reason = "CHECKPOINT_UNCONFIRMED"
+
+
 class EventsTrimmed(InvalidRequestError):
     """Events of a job that are no longer kept."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
 
 from automarket.media.wire import (
     info_from_proto,
@@ -32,6 +34,8 @@ class Lineage:
         model: id of the model, for a transform.
         request_id: of the transform.
         cast: what was asked for, for a cast.
+        options: what a transform ran with, by name; without secrets, long texts cut.
+        cost: what the transform cost, all its outputs together, in `currency`; None when unknown.
     """
 
     operation: str
@@ -40,6 +44,9 @@ class Lineage:
     model: str = ""
     request_id: str = ""
     cast: CastSpec | None = None
+    options: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    cost: float | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +103,19 @@ class CastResult:
 
 def lineage_to_proto(lineage: Lineage) -> asset_pb2.Lineage:
     """Give lineage as a message."""
-    return asset_pb2.Lineage(
+    message = asset_pb2.Lineage(
         operation=lineage.operation,
         parents=lineage.parents,
         provider_id=lineage.provider,
         model_id=lineage.model,
         request_id=lineage.request_id,
         cast=None if lineage.cast is None else spec_to_proto(lineage.cast),
+        cost=lineage.cost,
+        currency=lineage.currency,
     )
+    if lineage.options:
+        message.options.update(lineage.options)
+    return message
 
 
 def lineage_from_proto(message: asset_pb2.Lineage) -> Lineage:
@@ -119,6 +131,9 @@ def lineage_from_proto(message: asset_pb2.Lineage) -> Lineage:
         model=message.model_id,
         request_id=message.request_id,
         cast=spec_from_proto(message.cast) if message.HasField("cast") else None,
+        options=json_format.MessageToDict(message.options),
+        cost=message.cost if message.HasField("cost") else None,
+        currency=message.currency,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from automarket.cli.plain import seconds, short_digest, size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from automarket.cli.terminal import Terminal
     from automarket.media.info import MediaInfo
@@ -46,10 +47,16 @@ def print_asset(screen: Terminal, asset: StoredAsset) -> None:
                 "made by",
                 " ".join(filter(None, (lineage.operation, lineage.provider, lineage.model))) if lineage else "",
             ),
+            ("options", _options(lineage.options) if lineage else ""),
+            ("cost", f"{lineage.cost:g} {lineage.currency}" if lineage and lineage.cost is not None else ""),
             ("made from", "\n".join(lineage.parents) if lineage else ""),
             ("may be evicted", "yes, it can be made again" if asset.derived else ""),
         ]
     )
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items())
 
 
 def _media_facts(info: MediaInfo) -> list[tuple[str, str]]:

@@ -139,7 +139,9 @@ class ModelLimits:
 class ModelInfo:
     """One thing that a provider can run.
 
-    `options_schema` is the JSON Schema of every option that it takes; `pricing` is None when unknown.
+    `options_schema` is the JSON Schema of every option that it takes; `pricing` is None when unknown. One that is
+    `long_running` may take minutes and is best made a job; calls of one that is `resumable` go on after a loss. The
+    options and slots of one that is `from_vendor_schema` were read from the vendor's own schema.
     """
 
     id: str
@@ -158,6 +160,9 @@ class ModelInfo:
     replay_safe: bool
     interleaved_inputs: bool
     availability: Availability
+    long_running: bool = False
+    resumable: bool = False
+    from_vendor_schema: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ def _finished(message: transform_pb2.Finished, number: int) -> e.Finished:
 
 def _progress(message: transform_pb2.Progress, number: int) -> e.Progress:
     fraction = message.fraction if message.HasField("fraction") else None
-    return e.Progress(message.phase, fraction, message.message, sequence=number)
+    position = message.queue_position if message.HasField("queue_position") else None
+    lines = tuple(message.log_lines)
+    return e.Progress(message.phase, fraction, message.message, position, lines, sequence=number)
 
 
 def _cast(message: media_pb2.CastRecord) -> e.CastMade:

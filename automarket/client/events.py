@@ -61,11 +61,17 @@ class Accepted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """How far the work is; `fraction` is 0 to 1, None when unknown."""
+    """How far the work is; `fraction` is 0 to 1, None when unknown.
+
+    `queue_position` says how many are before it in the line, None when it does not wait or nobody says; `log_lines`
+    are what the vendor wrote since the last event.
+    """
 
     phase: str
     fraction: float | None
     message: str
+    queue_position: int | None = None
+    log_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

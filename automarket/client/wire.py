@@ -113,6 +113,9 @@ def model(message: model_pb2.Model) -> d.ModelInfo:
         replay_safe=message.replay_safe,
         interleaved_inputs=message.interleaved_inputs,
         availability=availability(message.availability),
+        long_running=message.long_running,
+        resumable=message.resumable,
+        from_vendor_schema=message.from_vendor_schema,
     )
 
 

@@ -23,18 +23,19 @@ _sym_db = _symbol_database.Default()
 
 
 from automarket.v1 import media_pb2 as automarket_dot_v1_dot_media__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61utomarket/v1/asset.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/media.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n\x05\x41sset\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\"\n\x05roles\x18\x04 \x03(\x0e\x32\x13.automarket.v1.Role\x12,\n\nmedia_info\x18\x05 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07lineage\x18\x08 \x01(\x0b\x32\x16.automarket.v1.Lineage\x12\x0f\n\x07\x64\x65rived\x18\t \x01(\x08\x12\x11\n\tfile_name\x18\n \x01(\t\"\x8f\x01\n\x07Lineage\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12\x13\n\x0bprovider_id\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12%\n\x04\x63\x61st\x18\x06 \x01(\x0b\x32\x17.automarket.v1.CastSpecb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61utomarket/v1/asset.proto\x12\rautomarket.v1\x1a\x19\x61utomarket/v1/media.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n\x05\x41sset\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\"\n\x05roles\x18\x04 \x03(\x0e\x32\x13.automarket.v1.Role\x12,\n\nmedia_info\x18\x05 \x01(\x0b\x32\x18.automarket.v1.MediaInfo\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07lineage\x18\x08 \x01(\x0b\x32\x16.automarket.v1.Lineage\x12\x0f\n\x07\x64\x65rived\x18\t \x01(\x08\x12\x11\n\tfile_name\x18\n \x01(\t\"\xe7\x01\n\x07Lineage\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12\x13\n\x0bprovider_id\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12%\n\x04\x63\x61st\x18\x06 \x01(\x0b\x32\x17.automarket.v1.CastSpec\x12(\n\x07options\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\x04\x63ost\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\t \x01(\tB\x07\n\x05_costb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'automarket.v1.asset_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ASSET']._serialized_start=105
-  _globals['_ASSET']._serialized_end=425
-  _globals['_LINEAGE']._serialized_start=428
-  _globals['_LINEAGE']._serialized_end=571
+  _globals['_ASSET']._serialized_start=135
+  _globals['_ASSET']._serialized_end=455
+  _globals['_LINEAGE']._serialized_start=458
+  _globals['_LINEAGE']._serialized_end=689
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from automarket.v1 import media_pb2 as _media_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -100,6 +101,9 @@ class Lineage(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CAST_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
     """What made it: "cast", or a capability such as "text-to-speech"."""
     provider_id: _builtins.str
@@ -108,6 +112,10 @@ class Lineage(_message.Message):
     """The model, for a transform."""
     request_id: _builtins.str
     """The transform's request_id."""
+    cost: _builtins.float
+    """What the transform cost, all its outputs together, in `currency`; not set when unknown."""
+    currency: _builtins.str
+    """ISO 4217 code, e.g. "USD"."""
     @_builtins.property
     def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Digests of the assets that it was made from, in order."""
@@ -115,6 +123,10 @@ class Lineage(_message.Message):
     @_builtins.property
     def cast(self) -> _media_pb2.CastSpec:
         """What was asked for, for a cast."""
+
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct:
+        """The options that a transform ran with, without secrets; long texts are cut. At most 8 KiB."""
 
     def __init__(
         self,
@@ -125,11 +137,16 @@ class Lineage(_message.Message):
         model_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         cast: _media_pb2.CastSpec | None = ...,
+        options: _struct_pb2.Struct | None = ...,
+        cost: _builtins.float | None = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cast", b"cast"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cast", b"cast", "cost", b"cost", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cast", b"cast", "model_id", b"model_id", "operation", b"operation", "parents", b"parents", "provider_id", b"provider_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cast", b"cast", "cost", b"cost", "currency", b"currency", "model_id", b"model_id", "operation", b"operation", "options", b"options", "parents", b"parents", "provider_id", b"provider_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
 
 Global___Lineage: _TypeAlias = Lineage  # noqa: Y015

@@ -91,6 +91,8 @@ class ModelServiceServicer(object):
         INVALID_ARGUMENT (INPUT_UNSUITABLE, MEDIA_INVALID, MEDIA_REFUSED): an input cannot play the slot's role, is broken, or is of a kind that is never opened.
         INVALID_ARGUMENT (OPTION_UNKNOWN, OPTION_INVALID): an option that the model lacks, or a value out of range; BadRequest names the field.
         INVALID_ARGUMENT (CONVERSATION_INVALID): a conversation breaks the rules of ChatMessage, or has parts that the model does not take; BadRequest names the field.
+        INVALID_ARGUMENT (RESUME_INVALID): `resume` is no checkpoint of this model, or the model has none.
+        INVALID_ARGUMENT (CHECKPOINT_UNKNOWN, CHECKPOINT_UNCONFIRMED): a `checkpoint_stored` names none that waits, or the request stream ended before a checkpoint was confirmed.
         INVALID_ARGUMENT (REQUEST_TOO_LARGE): the header is over 3 MiB; send large inputs by digest or as chunks.
         NOT_FOUND (ASSET_UNKNOWN): no asset has that digest; upload it.
         DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
@@ -108,7 +110,7 @@ class ModelServiceServicer(object):
     def Generate(self, request, context):
         """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
-        Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+        Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`, or (REQUEST_INVALID) when `on_loss` is KEEP: it cannot confirm checkpoints.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,6 +53,8 @@ class ModelServiceStub:
     INVALID_ARGUMENT (INPUT_UNSUITABLE, MEDIA_INVALID, MEDIA_REFUSED): an input cannot play the slot's role, is broken, or is of a kind that is never opened.
     INVALID_ARGUMENT (OPTION_UNKNOWN, OPTION_INVALID): an option that the model lacks, or a value out of range; BadRequest names the field.
     INVALID_ARGUMENT (CONVERSATION_INVALID): a conversation breaks the rules of ChatMessage, or has parts that the model does not take; BadRequest names the field.
+    INVALID_ARGUMENT (RESUME_INVALID): `resume` is no checkpoint of this model, or the model has none.
+    INVALID_ARGUMENT (CHECKPOINT_UNKNOWN, CHECKPOINT_UNCONFIRMED): a `checkpoint_stored` names none that waits, or the request stream ended before a checkpoint was confirmed.
     INVALID_ARGUMENT (REQUEST_TOO_LARGE): the header is over 3 MiB; send large inputs by digest or as chunks.
     NOT_FOUND (ASSET_UNKNOWN): no asset has that digest; upload it.
     DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
@@ -66,7 +68,7 @@ class ModelServiceStub:
     Generate: _grpc.UnaryStreamMultiCallable[_model_service_pb2.GenerateRequest, _model_service_pb2.GenerateResponse]
     """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
-    Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+    Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`, or (REQUEST_INVALID) when `on_loss` is KEEP: it cannot confirm checkpoints.
     """
     EstimateCost: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.EstimateCostRequest, _model_service_pb2.EstimateCostResponse]
     """Says what a call would cost, and spends nothing. Checks the options as Transform would.
@@ -99,6 +101,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     INVALID_ARGUMENT (INPUT_UNSUITABLE, MEDIA_INVALID, MEDIA_REFUSED): an input cannot play the slot's role, is broken, or is of a kind that is never opened.
     INVALID_ARGUMENT (OPTION_UNKNOWN, OPTION_INVALID): an option that the model lacks, or a value out of range; BadRequest names the field.
     INVALID_ARGUMENT (CONVERSATION_INVALID): a conversation breaks the rules of ChatMessage, or has parts that the model does not take; BadRequest names the field.
+    INVALID_ARGUMENT (RESUME_INVALID): `resume` is no checkpoint of this model, or the model has none.
+    INVALID_ARGUMENT (CHECKPOINT_UNKNOWN, CHECKPOINT_UNCONFIRMED): a `checkpoint_stored` names none that waits, or the request stream ended before a checkpoint was confirmed.
     INVALID_ARGUMENT (REQUEST_TOO_LARGE): the header is over 3 MiB; send large inputs by digest or as chunks.
     NOT_FOUND (ASSET_UNKNOWN): no asset has that digest; upload it.
     DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
@@ -112,7 +116,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Generate: _aio.UnaryStreamMultiCallable[_model_service_pb2.GenerateRequest, _model_service_pb2.GenerateResponse]  # type: ignore[assignment]
     """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
-    Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+    Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`, or (REQUEST_INVALID) when `on_loss` is KEEP: it cannot confirm checkpoints.
     """
     EstimateCost: _aio.UnaryUnaryMultiCallable[_model_service_pb2.EstimateCostRequest, _model_service_pb2.EstimateCostResponse]  # type: ignore[assignment]
     """Says what a call would cost, and spends nothing. Checks the options as Transform would.
@@ -154,6 +158,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT (INPUT_UNSUITABLE, MEDIA_INVALID, MEDIA_REFUSED): an input cannot play the slot's role, is broken, or is of a kind that is never opened.
         INVALID_ARGUMENT (OPTION_UNKNOWN, OPTION_INVALID): an option that the model lacks, or a value out of range; BadRequest names the field.
         INVALID_ARGUMENT (CONVERSATION_INVALID): a conversation breaks the rules of ChatMessage, or has parts that the model does not take; BadRequest names the field.
+        INVALID_ARGUMENT (RESUME_INVALID): `resume` is no checkpoint of this model, or the model has none.
+        INVALID_ARGUMENT (CHECKPOINT_UNKNOWN, CHECKPOINT_UNCONFIRMED): a `checkpoint_stored` names none that waits, or the request stream ended before a checkpoint was confirmed.
         INVALID_ARGUMENT (REQUEST_TOO_LARGE): the header is over 3 MiB; send large inputs by digest or as chunks.
         NOT_FOUND (ASSET_UNKNOWN): no asset has that digest; upload it.
         DATA_LOSS (DIGEST_MISMATCH): the bytes are not those that the digest names; send them again.
@@ -173,7 +179,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_model_service_pb2.GenerateResponse], _abc.AsyncIterator[_model_service_pb2.GenerateResponse]]:
         """Runs a model over inputs that are all in the request, by digest or inline. For callers without bidirectional streams.
 
-        Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`.
+        Fails as Transform does, and as INVALID_ARGUMENT (INPUT_INCOMPLETE) when an input says `stream`, or (REQUEST_INVALID) when `on_loss` is KEEP: it cannot confirm checkpoints.
         """
 
     @_abc_1.abstractmethod

@@ -18,7 +18,7 @@ from automarket.chat import (
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.service_status import ServiceState, ServiceStatus
 from provider_servers.runtime.backed import BackedProvider, runs_in_docker, waiting
-from provider_servers.runtime.call import Call
+from provider_servers.runtime.call import Call, Resume, ResumeAction
 from provider_servers.runtime.chat_model import chat_inputs, text_output
 from provider_servers.runtime.conversation import Attachment, ChatMessage
 from provider_servers.runtime.describe import (
@@ -34,6 +34,7 @@ from provider_servers.runtime.events import (
     Checkpoint,
     Composition,
     Event,
+    Generated,
     Media,
     PlacedOverlay,
     Progress,
@@ -62,6 +63,7 @@ __all__ = [
     "Composition",
     "Event",
     "FinishReason",
+    "Generated",
     "ImageFormat",
     "Kind",
     "Media",
@@ -76,6 +78,8 @@ __all__ = [
     "ReasoningPart",
     "Resolution",
     "ResponseFormat",
+    "Resume",
+    "ResumeAction",
     "Role",
     "Segment",
     "ServiceState",

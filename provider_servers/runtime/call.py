@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from automarket.secrets import scrub
@@ -22,6 +23,21 @@ MAX_LOG_LINES = 200
 MAX_LINE = 2000
 
 
+class ResumeAction(StrEnum):
+    """What to do with a call that was lost."""
+
+    CONTINUE = "continue"  # wait for its result
+    CANCEL = "cancel"  # cancel it at the vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A call that was lost and goes on: the state of its last checkpoint, never empty, and what to do."""
+
+    state: bytes = field(repr=False)
+    action: ResumeAction = ResumeAction.CONTINUE
+
+
 @dataclass(slots=True)
 class Call:
     """One run of a model.
@@ -31,6 +47,10 @@ class Call:
         capability: what it is asked for as, e.g. "video-to-audio"; the model's first capability when not said.
         options: every option by name, checked, with the schema's defaults filled in; durations in seconds.
         request_id: the caller's UUID; a vendor's idempotency key.
+        resume: where a call that was lost goes on; None for one that begins. An author who cannot read the state
+            raises ResumeInvalid.
+        keeps: the caller comes back with the last checkpoint: work at a vendor is left alone when the call ends early.
+            Otherwise it is cancelled there.
     """
 
     model: Model
@@ -38,6 +58,8 @@ class Call:
     options: dict[str, Any]
     request_id: str
     folder: Workdir = field(repr=False)
+    resume: Resume | None = None
+    keeps: bool = False
     slots: dict[str, list[MediaInput]] = field(default_factory=dict[str, "list[MediaInput]"])
     deadline_at: float | None = None
     log_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_LOG_LINES))

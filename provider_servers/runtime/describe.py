@@ -114,6 +114,9 @@ class Model:
         replay_safe: a call may be repeated elsewhere when this provider is lost: nothing is billed, nothing changes.
         deduplicates: the provider hands the caller's request id to a vendor that tells repetitions from new requests,
             so that a call with one may be repeated, too.
+        long_running: a call may take minutes.
+        resumable: calls yield checkpoints and go on from one (`call.resume`).
+        from_vendor_schema: slots and options were read from the vendor's own schema.
         context_tokens: how many tokens a language model has in view, its answer included; None is not known.
         max_output_tokens: how many it writes at most; None is not known.
         canonical_id, aliases, name, description, version, pricing: as in the contract.
@@ -132,6 +135,9 @@ class Model:
     pricing: Pricing | None = None
     replay_safe: bool = False
     deduplicates: bool = False
+    long_running: bool = False
+    resumable: bool = False
+    from_vendor_schema: bool = False
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     availability: Availability = Availability()

@@ -91,6 +91,9 @@ def model_to_proto(model: Model, provider: Provider, schemas: dict[int, Struct] 
         ),
         replay_safe=model.replay_safe,
         deduplicates=model.deduplicates,
+        long_running=model.long_running,
+        resumable=model.resumable,
+        from_vendor_schema=model.from_vendor_schema,
         availability=_availability(model.availability),
     )
     message.options_schema.CopyFrom(_schema(model, {} if schemas is None else schemas))

@@ -6,16 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from automarket.v1 import conversation_pb2, transform_pb2
+from automarket.secrets import scrub
+from automarket.v1 import conversation_pb2, generation_options_pb2, transform_pb2
 
 if TYPE_CHECKING:
     from automarket.chat.results import Completion
     from provider_servers.runtime.describe import Pricing
-    from provider_servers.runtime.events import Checkpoint, Progress, Usage
+    from provider_servers.runtime.events import Checkpoint, Generated, Progress, Usage
 
 BACKEND_PHASES = ("pulling", "starting", "loading")
 _WAITING = ("queued", "casting", *BACKEND_PHASES)
 _MAX_CHECKPOINT_BYTES = 64 * 1024
+_MAX_LOG_LINES = 100
+_MAX_LINE_BYTES = 2048
 _FIELDS: dict[type, str] = {
     transform_pb2.Accepted: "accepted",
     transform_pb2.Progress: "progress",
@@ -60,8 +63,29 @@ def waits(payload: Any) -> bool:
 
 
 def progress_message(event: Progress) -> transform_pb2.Progress:
-    """Give progress as a message."""
-    return transform_pb2.Progress(phase=event.phase, fraction=event.fraction, message=event.message)
+    """Give progress as a message; the vendor's lines without secrets."""
+    return transform_pb2.Progress(
+        phase=event.phase,
+        fraction=event.fraction,
+        message=event.message,
+        queue_position=event.queue_position,
+        log_lines=[_clipped(scrub(line)) for line in event.log_lines[-_MAX_LOG_LINES:]],
+    )
+
+
+def _clipped(line: str) -> str:
+    return line.encode()[:_MAX_LINE_BYTES].decode(errors="ignore")
+
+
+def generated_message(made: Generated) -> generation_options_pb2.GeneratedMedia:
+    """Give what is known of media that a model made as a message."""
+    return generation_options_pb2.GeneratedMedia(
+        seed=made.seed,
+        flagged=made.flagged,
+        safety_flags=made.safety_flags,
+        revised_prompt=made.revised_prompt,
+        vendor_request_id=made.vendor_request_id,
+    )
 
 
 def usage_message(event: Usage, pricing: Pricing | None) -> transform_pb2.Usage:

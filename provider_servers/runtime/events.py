@@ -21,11 +21,18 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the work is: a phase ("loading", "running"), a fraction of 0 to 1 if known, a message for people."""
+    """How far the work is: a phase ("loading", "running"), a fraction of 0 to 1 if known, a message for people.
+
+    Attributes:
+        queue_position: how many are before it in the vendor's line; None when it does not wait or nobody says.
+        log_lines: what the vendor wrote since the last event, oldest first; the last 100 are sent, 2 KiB of each.
+    """
 
     phase: str
     fraction: float | None = None
     message: str = ""
+    queue_position: int | None = None
+    log_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,25 @@ class Composition:
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """What is known of media that a model made, beside its technical facts; what is None the vendor does not say.
+
+    Attributes:
+        seed: the same seed and options give the same result.
+        flagged: whether the vendor's safety check objected.
+        safety_flags: to what, in the vendor's words.
+        revised_prompt: the text as the vendor rewrote it.
+        vendor_request_id: the vendor's name for the request.
+    """
+
+    seed: int | None = None
+    flagged: bool | None = None
+    safety_flags: tuple[str, ...] = ()
+    revised_prompt: str = ""
+    vendor_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Media:
     """A media output: a file, or bytes as they are made. The runtime sends, digests, probes and stores it.
 
@@ -143,6 +169,7 @@ class Media:
         source: a file, or chunks of any size.
         info: its facts, when the author knows them; otherwise they are read from the finished file.
         composition: for video-composition.
+        generated: for what a model made.
     """
 
     name: str
@@ -150,11 +177,14 @@ class Media:
     source: Path | AsyncIterator[bytes]
     info: MediaInfo | None = None
     composition: Composition | None = None
+    generated: Generated | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What was used, in units ("second", "character", "token"), and what it cost if known.
+
+    Yield it before the media that it paid for: their lineage says what the call has cost so far.
 
     Where no cost is said and the model has a price by this unit, the runtime works it out.
 
@@ -178,7 +208,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a job can go on after a crash; opaque to everybody but the provider, at most 64 KiB."""
+    """Where a call can go on after a crash; opaque to everybody but the provider, at most 64 KiB.
+
+    Where the caller wants to come back (`call.keeps`) the author's code goes on once the caller has stored it: what is
+    done after the `yield` may cost money.
+    """
 
     state: bytes
 
@@ -193,6 +227,7 @@ __all__ = [
     "Completion",
     "Composition",
     "Event",
+    "Generated",
     "Media",
     "PlacedOverlay",
     "Progress",

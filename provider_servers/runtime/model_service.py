@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automarket.errors import HeaderMissing, InputIncomplete, InvalidRequestError, ProviderUnknown, RequestTooLarge
 from automarket.v1 import model_service_pb2 as pb
+from automarket.v1 import transform_pb2
 from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
 from provider_servers.runtime.descriptors import model_to_proto
 from provider_servers.runtime.run import Run
@@ -17,7 +18,7 @@ from provider_servers.runtime.text_options import check_ahead
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
 
-    from automarket.v1 import model_pb2, transform_pb2
+    from automarket.v1 import model_pb2
     from provider_servers.runtime.host import Host
 
 MAX_HEADER_BYTES = 3 * 1024 * 1024
@@ -56,6 +57,9 @@ class ModelServicer(ModelServiceServicer):
             if one.WhichOneof("source") == "stream":
                 message = f"input {number} says that it follows as chunks, and Generate takes none"
                 raise InputIncomplete(message, hint="use Transform", fields={f"header.inputs[{number}].stream": "no"})
+        if request.header.on_loss == transform_pb2.LOSS_ACTION_KEEP:
+            message = "a caller that comes back has to confirm checkpoints, and Generate has no way to"
+            raise InvalidRequestError(message, hint="use Transform", fields={"header.on_loss": "not with Generate"})
         await check_ahead(request.header.text_to_text)
         run = self._run(request.target, request.header, None, context)
         async with aclosing(run.responses(pb.GenerateResponse)) as responses:

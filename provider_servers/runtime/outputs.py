@@ -14,7 +14,7 @@ from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
 from automarket.media.probe import probe
 from automarket.media.wire import info_to_proto, to_duration
 from automarket.v1 import conversation_pb2, options_pb2, transform_pb2
-from provider_servers.runtime.event_messages import Tokens, completion_message
+from provider_servers.runtime.event_messages import Tokens, completion_message, generated_message
 from provider_servers.runtime.events import Completion, ReasoningDelta, Segment, TextDelta, TextResult, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -193,6 +193,8 @@ class MediaOutput:
         )
         if media.composition is not None:
             finished.video_composition.CopyFrom(_composition(media.composition))
+        if media.generated is not None:
+            finished.generated_media.CopyFrom(generated_message(media.generated))
         await self._emit(finished)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automarket.v1 import model_service_pb2, transform_pb2
+    from provider_servers.runtime.checkpoints import Checkpoints
     from provider_servers.runtime.workdir import Workdir
 
 MAX_CHUNK_BYTES = 1024 * 1024
@@ -36,6 +37,7 @@ class InputStreams:
         requests: the messages after the first one.
         inputs: what the header declares.
         folder: where inputs wait that are read after a later one.
+        checkpoints: takes the caller's confirmations, and the end of the stream.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class InputStreams:
         requests: AsyncIterable[model_service_pb2.TransformRequest],
         inputs: Sequence[transform_pb2.Input],
         folder: Workdir,
+        checkpoints: Checkpoints,
     ) -> None:
         self._requests = requests
         self._inputs = inputs
@@ -52,6 +55,7 @@ class InputStreams:
         self._offset = 0
         self._hash = hashlib.sha256()
         self._folder = folder
+        self._checkpoints = checkpoints
         self._unread = list(self._waiting)
         self._aside: dict[int, Path] = {}
         self._moving = asyncio.Lock()
@@ -60,12 +64,18 @@ class InputStreams:
         """Take the request stream apart until it ends.
 
         Raises:
-            HeaderRepeated, ChunkTooLarge, InputOutOfOrder, InputTooLarge, InputIncomplete, DigestMismatch
+            HeaderRepeated, ChunkTooLarge, InputOutOfOrder, InputTooLarge, InputIncomplete, DigestMismatch,
+            CheckpointUnknown
         """
         async for request in self._requests:
-            if request.WhichOneof("payload") != "chunk" or request.HasField("target"):
+            kind = request.WhichOneof("payload")
+            if kind not in ("chunk", "checkpoint_stored") or request.HasField("target"):
                 raise HeaderRepeated("a later message is not a chunk", hint="send target and header once, first")
-            await self._take(request.chunk)
+            if kind == "checkpoint_stored":
+                self._checkpoints.confirm(request.checkpoint_stored.sequence)
+            else:
+                await self._take(request.chunk)
+        self._checkpoints.end()
         if self._waiting:
             number = self._waiting[0]
             raise InputIncomplete(

@@ -12,12 +12,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.assets.roles import Role
-from automarket.errors import BackendFailed
+from automarket.errors import BackendFailed, JobCancelled, ResumeInvalid
 from automarket.media.wire import to_duration
 from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
 from automarket.v1 import transform_pb2
-from provider_servers.runtime.call import Call
+from provider_servers.runtime.call import Call, Resume, ResumeAction
+from provider_servers.runtime.checkpoints import Checkpoints
 from provider_servers.runtime.conversations import ConversationReader
 from provider_servers.runtime.event_messages import (
     BACKEND_PHASES,
@@ -28,12 +29,13 @@ from provider_servers.runtime.event_messages import (
     waits,
     write_event,
 )
-from provider_servers.runtime.events import Media, Progress, Spoken, Started, Usage
+from provider_servers.runtime.events import Checkpoint, Media, Progress, Spoken, Started, Usage
 from provider_servers.runtime.handover import SILENCE, Handover
 from provider_servers.runtime.options import read_options
 from provider_servers.runtime.outputs import MediaOutput, TextOutput
 from provider_servers.runtime.prepare import Preparer, fill_slots
 from provider_servers.runtime.receive import InputStreams
+from provider_servers.runtime.remembered import Cost, shown_options
 from provider_servers.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -82,10 +84,14 @@ class Run:
         options = read_options(header, model)
         self._folder = Workdir()
         self._call = Call(model, capability, options, header.request_id, self._folder, deadline_at=deadline)
+        self._call.resume = _resume(header, model)
+        self._call.keeps = header.on_loss == transform_pb2.LOSS_ACTION_KEEP
+        self._checkpoints = Checkpoints(keeps=self._call.keeps)
+        self._cost = Cost()
         self._preparer = Preparer(host.store, self._folder, keep=header.HasField("store") and header.store)
         self._call.reader = ConversationReader(model, header.inputs, self._slots, self._preparer)
         self._has_chunks = requests is not None
-        self._streams = InputStreams(requests or _nothing(), header.inputs, self._folder)
+        self._streams = InputStreams(requests or _nothing(), header.inputs, self._folder, self._checkpoints)
         self._events = Handover(MOST_WAITING, SILENCE_SECONDS)
         self._sequence = 0
         self._accepted = False
@@ -151,6 +157,8 @@ class Run:
 
     def _respond(self, payload: Any, response: ResponseT) -> ResponseT:
         self._sequence += 1
+        if isinstance(payload, transform_pb2.Checkpoint):
+            self._checkpoints.sent(self._sequence)  # before the caller can see it
         write_event(payload, self._sequence, response.event)
         return response
 
@@ -191,6 +199,9 @@ class Run:
 
     async def _in_place(self) -> None:
         begin = time.monotonic()
+        if self._call.resume is not None and self._call.resume.action is ResumeAction.CANCEL:
+            await self._serve()  # it must not wait for the calls that work
+            return
         async with self._host.places.place(self._report_line):
             self._mark("queued", begin)
             await self._serve()
@@ -257,9 +268,11 @@ class Run:
             self._phase = event.phase
             await self._emit(progress_message(event))
         elif isinstance(event, Usage):
-            await self._emit(usage_message(event, self._model.pricing))
-        else:
-            await self._emit(checkpoint_message(event))
+            usage = usage_message(event, self._model.pricing)
+            self._cost.add(usage)
+            await self._emit(usage)
+        elif isinstance(event, Checkpoint):  # pyright: ignore[reportUnnecessaryIsInstance] - authors may be untyped
+            await self._checkpoints.give(checkpoint_message(event), self._emit)
 
     async def _emit(self, payload: Any) -> None:
         await self._events.put(payload)
@@ -286,7 +299,30 @@ class Run:
             provider=self._host.provider.id,
             model=self._model.id,
             request_id=self._call.request_id,
+            options=shown_options(self._call.options),
+            cost=self._cost.total,
+            currency=self._cost.currency,
         )
+
+
+def _resume(header: transform_pb2.TransformHeader, model: Model) -> Resume | None:
+    """Give where a call that was lost goes on; None when it begins anew, because nothing was begun.
+
+    Raises:
+        ResumeInvalid: the model has no checkpoints.
+        JobCancelled: nothing was begun, and nothing is to be.
+    """
+    if not header.HasField("resume"):
+        return None
+    if not model.resumable:
+        message = f"model {model.id} gives no checkpoints, so no call of it can go on"
+        raise ResumeInvalid(message, hint="call it anew", fields={"header.resume": "the model is not resumable"})
+    cancels = header.resume.action == transform_pb2.RESUME_ACTION_CANCEL
+    if header.resume.state:
+        return Resume(header.resume.state, ResumeAction.CANCEL if cancels else ResumeAction.CONTINUE)
+    if cancels:
+        raise JobCancelled("the call was cancelled before anything was begun", metadata={"model": model.id})
+    return None
 
 
 async def _nothing() -> AsyncGenerator[model_service_pb2.TransformRequest]:

@@ -34,13 +34,13 @@ async def assets(store):
 
 
 @asynccontextmanager
-async def joined(store, *, shared: bool = True):
+async def joined(store, *, shared: bool = True, provider=None):
     """Serve a bench that knows a store, with or without its folder."""
     here = Here(store.folder)
     folder = str(store.data_dir / "content") if shared else ""
     async with (
         here.running_control(store=store.address, content_directory=folder),
-        serving(Bench(), here.control) as served,
+        serving(provider or Bench(), here.control) as served,
     ):
         await until(lambda: served.server._host.store.there, what="the store is known")
         yield served
