@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from automarket.service_status import ServiceState as ServiceState
     from automarket.service_status import ServiceStatus as ServiceStatus
     from automarket.stored import StoredAsset as StoredAsset
+    from automarket.voices import Voice as Voice
 
     __version__: str
 
@@ -123,6 +124,7 @@ _HOMES = {
     "VideoCompositionModel": "automarket.client.families",
     "VideoToAudioModel": "automarket.client.families",
     "VideoToImageModel": "automarket.client.families",
+    "Voice": "automarket.voices",
     "connect": "automarket.client.mesh",
 }
 _MODULES = {"errors": "automarket.errors", "events": "automarket.client.events", "sync": "automarket.sync"}
@@ -175,6 +177,7 @@ __all__ = [
     "VideoCompositionModel",
     "VideoToAudioModel",
     "VideoToImageModel",
+    "Voice",
     "__version__",
     "connect",
     "errors",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automarket.cli import assets, chat, compare, doctor, new_provider, overview, services, transform
+from automarket.cli import assets, chat, compare, doctor, new_provider, overview, services, transform, voices
 from automarket.cli.exits import epilog
 from automarket.cli.up import command as up_command
 
@@ -45,5 +45,6 @@ app.command()(chat.chat)
 app.command()(compare.compare)
 app.add_typer(services.app, name="services")
 app.add_typer(assets.app, name="assets")
+app.add_typer(voices.app, name="voices")
 app.command()(doctor.doctor)
 app.command()(new_provider.new_provider)

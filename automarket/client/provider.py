@@ -15,18 +15,25 @@ from automarket.client.model import Model, ModelHandle
 from automarket.client.plan import used_as
 from automarket.client.run import describe
 from automarket.client.target import Target
+from automarket.client.voices import Voices
 from automarket.errors import CapabilityUnknown, DeadlineExceeded, ProviderUnavailable, StateError
 from automarket.v1 import media_provider_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncIterable, Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
+    from automarket.assets import Asset
     from automarket.client.assets import AssetClient
     from automarket.client.connection import Connection
     from automarket.client.descriptors import Configured, Diagnostics, ModelInfo, ProviderInfo
     from automarket.client.inputs import InputValue
     from automarket.client.results import Result
     from automarket.service_status import ServiceStatus
+    from automarket.stored import StoredAsset
+    from automarket.voices import Voice
+
+    Sample = Asset | StoredAsset | Path | bytes | AsyncIterable[bytes]
 
 HandleT = TypeVar("HandleT", bound=ModelHandle)
 
@@ -44,6 +51,7 @@ class ProviderHandle:
         self._store = store
         self._asked = name
         self._info: ProviderInfo | None = None
+        self._voices = Voices(connection, store, name)
 
     def __repr__(self) -> str:
         """Name the provider."""
@@ -251,3 +259,62 @@ class ProviderHandle:
         """
         request = pb.GetDiagnosticsRequest(provider_id=self._asked, request_id=request_id)
         return wire.diagnostics(await self._connection.ask(self._connection.providers.GetDiagnostics, request))
+
+    async def voices(self, text: str = "", *, cloned: bool = False) -> list[Voice]:
+        """List the voices that the provider can speak with, its own and stored clones.
+
+        Args:
+            text: words that id, name, description or labels have to contain.
+            cloned: only voices that were made from samples.
+
+        Raises:
+            VoicesUnsupported: the provider has no list of voices.
+        """
+        return await self._voices.list(text, cloned=cloned)
+
+    async def create_voice(
+        self,
+        name: str,
+        samples: Sample | Sequence[Sample],
+        *,
+        description: str = "",
+        labels: Mapping[str, str] | None = None,
+        remove_background_noise: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> Voice:
+        """Make a voice from samples of speech and store it at the provider; its id is the option `voice` of speech.
+
+        The samples are put into the asset store first, streamed.
+
+        Args:
+            name: name for people, 1 to 100 characters.
+            samples: one recording or up to 25; the sound of films is taken out of them.
+            description: what the voice is like, at most 500 characters.
+            labels: words about it: "accent", "age", "gender".
+            remove_background_noise: take noise out of the samples first.
+            request_id: UUID; an equal repeat within 24 hours gives the voice that is there. Empty makes a new one.
+            timeout: seconds for all of it, uploads included; None is no bound.
+
+        Raises:
+            VoicesUnsupported: the provider stores no voices.
+            InputUnsuitable: a sample has no sound.
+            RequestIdReused: that request_id asked for another voice.
+        """
+        request = pb.CreateVoiceRequest(
+            request_id=request_id,
+            name=name,
+            description=description,
+            labels=labels or {},
+            remove_background_noise=remove_background_noise,
+        )
+        return await self._voices.create(request, samples, timeout)
+
+    async def delete_voice(self, voice: Voice | str) -> None:
+        """Remove a stored voice; one that is gone already is no error.
+
+        Raises:
+            VoicesUnsupported: the provider stores no voices.
+            InvalidRequestError: it is one of the provider's own.
+        """
+        await self._voices.delete(voice if isinstance(voice, str) else voice.id)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import AutoMarketError, ProviderUnknown, RequestUnknown, UnavailableError
+from automarket.errors import (
+    AutoMarketError,
+    ProviderUnavailable,
+    ProviderUnknown,
+    RequestUnknown,
+    UnavailableError,
+)
 from automarket.rpc.channel import errors_mapped, open_channel
 from automarket.rpc.telemetry import inject
 from automarket.v1 import media_provider_service_pb2 as pb
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.control.registry import Registry
 
 CALL_SECONDS = 30.0
+CREATE_SECONDS = 600.0
 
 
 @asynccontextmanager
@@ -129,6 +137,56 @@ class ProviderServicer(MediaProviderServiceServicer):
                 silent = error
         message = f"no instance of {request.provider_id} remembers the call {request.request_id!r}"
         raise silent or RequestUnknown(message, hint="only the last 256 calls of an instance are kept, in memory")
+
+    async def ListVoices(self, request: pb.ListVoicesRequest, context: Any) -> pb.ListVoicesResponse:
+        """Ask one instance; the next one where it does not answer: voices are the provider's, not the instance's."""
+        silent: AutoMarketError | None = None
+        for instance in self._instances(request.provider_id):
+            try:
+                async with _calling(instance) as stub:
+                    return await stub.ListVoices(request, metadata=inject(), timeout=_left(context, CALL_SECONDS))
+            except UnavailableError as error:
+                silent = _if_lost(error)
+        raise silent or ProviderUnavailable(f"no instance of {request.provider_id} answers")
+
+    async def CreateVoice(self, request: pb.CreateVoiceRequest, context: Any) -> pb.CreateVoiceResponse:
+        """Ask one instance: for equal request_ids the same one, which knows what it has made."""
+        instances = self._instances(request.provider_id)
+        chosen = max(instances, key=lambda one: _weight(one.instance_id, request.request_id))
+        async with _calling(chosen) as stub:
+            return await stub.CreateVoice(request, metadata=inject(), timeout=_left(context, CREATE_SECONDS))
+
+    async def DeleteVoice(self, request: pb.DeleteVoiceRequest, context: Any) -> pb.DeleteVoiceResponse:
+        """Ask all instances: each forgets what it has made, and all but the first find the voice gone."""
+        silent: list[AutoMarketError] = []
+        instances = self._instances(request.provider_id)
+        for instance in instances:
+            try:
+                async with _calling(instance) as stub:
+                    await stub.DeleteVoice(request, metadata=inject(), timeout=_left(context, CALL_SECONDS))
+            except UnavailableError as error:
+                silent.append(_if_lost(error))
+        if len(silent) == len(instances):
+            raise silent[0]
+        return pb.DeleteVoiceResponse()
+
+
+def _if_lost(error: UnavailableError) -> UnavailableError:
+    """Give the error of an instance that did not answer; raise one that an instance has answered with."""
+    if "retry" in error.metadata:  # every server of the mesh sends it with its errors
+        raise error
+    return error
+
+
+def _left(context: Any, most: float) -> float:
+    """Give how long an instance may take: as long as the caller waits, where that is less."""
+    left: float | None = context.time_remaining()
+    return most if left is None else min(left, most)
+
+
+def _weight(instance_id: str, request_id: str) -> bytes:
+    """Give the weight of an instance for a request: the heaviest stays so while others come and go."""
+    return hashlib.sha256(f"{instance_id} {request_id}".encode()).digest()
 
 
 def _sum(statuses: list[pb.ServiceStatus]) -> pb.ServiceStatus:

@@ -49,6 +49,7 @@ from provider_servers.runtime.events import (
     Word,
 )
 from provider_servers.runtime.text_options import response_formats, text_option_schemas, text_options
+from provider_servers.runtime.voices import NewVoice, Voice
 
 __all__ = [
     "CONVERSATION_TYPE",
@@ -69,6 +70,7 @@ __all__ = [
     "Media",
     "MessageRole",
     "Model",
+    "NewVoice",
     "Output",
     "PlacedOverlay",
     "Pricing",
@@ -96,6 +98,7 @@ __all__ = [
     "ToolChoice",
     "ToolResult",
     "Usage",
+    "Voice",
     "Word",
     "chat_inputs",
     "response_formats",

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from automarket.assets.roles import Role
+from automarket.errors import VoicesUnsupported
 from automarket.service_status import ServiceStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from automarket.assets.roles import Role
     from automarket.errors import StateError
     from automarket.media.info import AudioFormat, ImageFormat
+    from automarket.voices import Voice
     from provider_servers.runtime.call import Call
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.voices import NewVoice
 
 
 class Kind(StrEnum):
@@ -147,7 +150,8 @@ class Provider(ABC):
     """A source of models. An author names it, lists its models and runs them.
 
     Class attributes say what it is; `settings_schema` holds JSON Schema properties of what `configure` takes, secrets
-    with "writeOnly": true. One object serves all calls of the process, so state on `self` is shared by them.
+    with "writeOnly": true. `voice_samples` says what samples of a new voice are cast to. One object serves all calls of
+    the process, so state on `self` is shared by them.
     """
 
     id: ClassVar[str]
@@ -159,6 +163,7 @@ class Provider(ABC):
     max_concurrent_calls: ClassVar[int] = 2
     max_queued_calls: ClassVar[int] = 32
     settings_schema: ClassVar[Mapping[str, Any]] = {}
+    voice_samples: ClassVar[Slot] = Slot("samples", Role.SPEECH, repeated=True)
 
     _tell_models_changed: Callable[[], None] | None = None
 
@@ -213,3 +218,33 @@ class Provider(ABC):
         """Give how the backend is, now and whenever that changes; nothing where none has to be started."""
         return
         yield  # makes it a generator
+
+    async def voices(self) -> Sequence[Voice]:
+        """List the voices that the option `voice` of text-to-speech takes, its own and stored clones.
+
+        Raises:
+            VoicesUnsupported: there is no such list.
+        """
+        raise VoicesUnsupported(f"provider {self.id} has no list of voices", metadata={"provider": self.id})
+
+    async def create_voice(self, voice: NewVoice) -> Voice:
+        """Make a voice from samples of speech and store it.
+
+        The runtime asks once for each request_id for as long as the process lives; where the vendor can tell which
+        request_id made a voice, look there first.
+
+        Raises:
+            VoicesUnsupported: it stores no voices.
+        """
+        message = f"provider {self.id} stores no voices, and made none of {voice.name!r}"
+        hint = "a model that does voice-cloning takes a sample as its input `voice`"
+        raise VoicesUnsupported(message, hint=hint, metadata={"provider": self.id})
+
+    async def delete_voice(self, voice_id: str) -> None:  # noqa: ARG002 - there is none here
+        """Remove a stored voice; one that is gone already is no error.
+
+        Raises:
+            VoicesUnsupported: it stores no voices.
+            InvalidRequestError: it is one of the provider's own.
+        """
+        raise VoicesUnsupported(f"provider {self.id} stores no voices", metadata={"provider": self.id})

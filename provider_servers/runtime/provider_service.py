@@ -14,6 +14,7 @@ from automarket.v1 import media_provider_service_pb2 as pb
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceServicer
 from provider_servers.runtime.descriptors import provider_to_proto
 from provider_servers.runtime.options import object_schema, read_struct, whole
+from provider_servers.runtime.voice_desk import VoiceDesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,6 +31,7 @@ class ProviderServicer(MediaProviderServiceServicer):
         self._host = host
         self._provider = host.provider
         self._settings: dict[str, Any] = {}
+        self._voices = VoiceDesk(host)
 
     def _check_name(self, name: str, instance_id: str = "") -> None:
         if name not in ("", self._provider.id, *self._provider.aliases):
@@ -100,6 +102,22 @@ class ProviderServicer(MediaProviderServiceServicer):
         """Give what is known of a recent call."""
         self._check_name(request.provider_id)
         return self._host.diagnostics.answer(request.request_id)
+
+    async def ListVoices(self, request: pb.ListVoicesRequest, context: Any) -> pb.ListVoicesResponse:
+        """List voices."""
+        self._check_name(request.provider_id)
+        return await self._voices.list(request)
+
+    async def CreateVoice(self, request: pb.CreateVoiceRequest, context: Any) -> pb.CreateVoiceResponse:
+        """Make a voice from samples."""
+        self._check_name(request.provider_id)
+        return await self._voices.create(request)
+
+    async def DeleteVoice(self, request: pb.DeleteVoiceRequest, context: Any) -> pb.DeleteVoiceResponse:
+        """Remove a voice."""
+        self._check_name(request.provider_id)
+        await self._voices.delete(request.voice_id)
+        return pb.DeleteVoiceResponse()
 
 
 def _start_failed(provider_id: str, status: ServiceStatus) -> ServiceStartFailed:

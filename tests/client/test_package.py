@@ -14,7 +14,8 @@ Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketErro
 Conversation Fallback FinishReason Image ImageFormat MediaInfo MediaPart Mesh Message Model Overlay ProviderHandle
 ReasoningPart Report ResponseFormat Role ServiceState ServiceStatus Speech SpeechToTextModel StoredAsset Text TextPart
 TextStream TextToSpeechModel TextToTextModel TextToTextOptions TokenUsage Tool ToolCall ToolChoice ToolResult
-TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel __version__ connect errors events sync
+TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel Voice __version__ connect errors events
+sync
 """
 
 
