@@ -48,6 +48,7 @@ from provider_servers.runtime.events import (
     Usage,
     Word,
 )
+from provider_servers.runtime.family_options import family_schemas
 from provider_servers.runtime.text_options import response_formats, text_option_schemas, text_options
 from provider_servers.runtime.voices import NewVoice, Voice
 
@@ -101,6 +102,7 @@ __all__ = [
     "Voice",
     "Word",
     "chat_inputs",
+    "family_schemas",
     "response_formats",
     "runs_in_docker",
     "text_option_schemas",
