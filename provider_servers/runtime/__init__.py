@@ -50,6 +50,7 @@ from provider_servers.runtime.events import (
 )
 from provider_servers.runtime.family_options import family_schemas
 from provider_servers.runtime.text_options import response_formats, text_option_schemas, text_options
+from provider_servers.runtime.vendor_options import VendorOptions
 from provider_servers.runtime.voices import NewVoice, Voice
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "ToolChoice",
     "ToolResult",
     "Usage",
+    "VendorOptions",
     "Voice",
     "Word",
     "chat_inputs",

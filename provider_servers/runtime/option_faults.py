@@ -36,6 +36,9 @@ def takes(rule: Mapping[str, Any]) -> str:
     ways = cast("list[Any]", rule.get("anyOf") or rule.get("oneOf") or [])
     if ways:
         return " or ".join(takes(cast("Mapping[str, Any]", way)) for way in ways if isinstance(way, Mapping) and way)
+    parts = cast("Mapping[str, Any]", rule.get("properties") or {})
+    if parts:
+        return ", ".join(f"{name}: {takes(part)}" for name, part in parts.items())
     kind = _KINDS.get(rule.get("type", ""), "a value")
     return f"{kind}{_range(rule)}"
 
