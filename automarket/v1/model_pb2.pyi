@@ -218,6 +218,7 @@ class Provider(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     SETTINGS_SCHEMA_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
+    FINDS_MODELS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identity in the mesh: kebab-case, 1 to 63 characters of a-z, 0-9 and "-"."""
     name: _builtins.str
@@ -228,6 +229,8 @@ class Provider(_message.Message):
     """Version of the provider server."""
     kind: Global___ProviderKind.ValueType
     """Where its models run."""
+    finds_models: _builtins.bool
+    """It has more models than it lists: a call that names the provider and a model that nobody lists goes to it, and it looks for that model by its name."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other names for it; the same form as the id. Unique in the mesh."""
@@ -261,10 +264,11 @@ class Provider(_message.Message):
         capabilities: _abc.Iterable[Global___CapabilityRef] | None = ...,
         settings_schema: _struct_pb2.Struct | None = ...,
         instances: _abc.Iterable[Global___Instance] | None = ...,
+        finds_models: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "settings_schema", b"settings_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "capabilities", b"capabilities", "description", b"description", "id", b"id", "instances", b"instances", "kind", b"kind", "name", b"name", "settings_schema", b"settings_schema", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "availability", b"availability", "capabilities", b"capabilities", "description", b"description", "finds_models", b"finds_models", "id", b"id", "instances", b"instances", "kind", b"kind", "name", b"name", "settings_schema", b"settings_schema", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

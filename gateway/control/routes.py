@@ -158,6 +158,7 @@ def _provider(entry: ProviderEntry) -> Provider:
         error_reason=availability.error_reason,
         models=tuple(_model(model) for model in entry.models),
         instances=tuple(_instance(instance, entry.models) for instance in entry.instances.values()),
+        finds_models=entry.provider.finds_models,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gateway.relay.table import FAILED
+from gateway.relay.table import FAILED, Model
 from gateway.relay.target import capability_of, fit_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.relay.table import Instance, Model, Provider, Table
+    from gateway.relay.table import Instance, Provider, Table
     from gateway.relay.target import Target
 
 # Callers can make up any number of targets.
@@ -113,6 +113,7 @@ def _says_the_same(before: Table, now: Table) -> bool:
                 and old.models is new.models
                 and old.available == new.available
                 and old.local == new.local
+                and old.finds_models == new.finds_models
             )
             for old, new in zip(before.providers, now.providers, strict=True)
         )
@@ -125,7 +126,20 @@ def _offers(table: Table, target: Target) -> OfferPools:
     for provider, model in named(table, target):
         if provider.available and model.available and fits(provider, model, target):
             pools[not provider.local].setdefault(provider.id, Offer(places[provider.id], model))
+    if not any(pools) and (finder := _finder(table, target)) is not None:
+        return ((Offer(places[finder.id], Model(target.model, (target.model,), ())),),)
     return tuple(tuple(pool.values()) for pool in pools if pool)
+
+
+def _finder(table: Table, target: Target) -> Provider | None:
+    """Give the provider that a target names, where it may have the model though nobody lists it."""
+    if not target.model or not target.provider:
+        return None
+    named_so = (one for one in table.providers if target.provider in one.names)
+    found = next((one for one in named_so if one.finds_models and one.available), None)
+    if found is None or (target.local_only and not found.local):
+        return None
+    return None if any(target.model in model.names for model in found.models) else found
 
 
 def _candidates(table: Table, target: Target, pool: tuple[Offer, ...]) -> Iterator[Candidate]:

@@ -80,6 +80,9 @@ class Provider:
     """One provider: known for as long as control remembers it, reachable while it has instances.
 
     What it says itself of its availability stays while it has none: it cannot run as things are.
+
+    Attributes:
+        finds_models: it looks for models that it does not list, where a call names it and them.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Provider:
     error_reason: str = ""
     models: tuple[Model, ...] = ()
     instances: tuple[Instance, ...] = ()
+    finds_models: bool = False
 
 
 @dataclass(frozen=True, slots=True)

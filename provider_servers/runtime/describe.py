@@ -150,8 +150,8 @@ class Provider(ABC):
     """A source of models. An author names it, lists its models and runs them.
 
     Class attributes say what it is; `settings_schema` holds JSON Schema properties of what `configure` takes, secrets
-    with "writeOnly": true. `voice_samples` says what samples of a new voice are cast to. One object serves all calls of
-    the process, so state on `self` is shared by them.
+    with "writeOnly": true. `voice_samples` says what samples of a new voice are cast to, and `finds_models` that there
+    are models beyond those that are listed. One object serves all calls of the process, so state on `self` is shared.
     """
 
     id: ClassVar[str]
@@ -163,6 +163,7 @@ class Provider(ABC):
     max_concurrent_calls: ClassVar[int] = 2
     max_queued_calls: ClassVar[int] = 32
     settings_schema: ClassVar[Mapping[str, Any]] = {}
+    finds_models: ClassVar[bool] = False
     voice_samples: ClassVar[Slot] = Slot("samples", Role.SPEECH, repeated=True)
 
     _tell_models_changed: Callable[[], None] | None = None
@@ -175,6 +176,17 @@ class Provider(ABC):
     @abstractmethod
     def models(self) -> Sequence[Model]:
         """List the models, in the order in which they should be offered."""
+
+    async def find_model(self, name: str) -> Model | None:  # noqa: ARG002 - most providers list all that they have
+        """Look for a model that is not listed, by its id; None where there is none.
+
+        It is asked only where `finds_models` says so, for calls that name this provider. What is found belongs on the
+        list from then on, so an author calls `models_changed` as well.
+
+        Raises:
+            AutoMarketError: nobody can tell.
+        """
+        return None
 
     def models_changed(self) -> None:
         """Tell the mesh that `models` lists others than before. An author calls it, in the event loop."""

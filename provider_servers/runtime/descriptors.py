@@ -32,6 +32,7 @@ def provider_to_proto(provider: Provider, availability: Availability) -> model_p
         kind=_KINDS[provider.kind],
         availability=_availability(availability),
         capabilities=[_capability(name) for name in names],
+        finds_models=provider.finds_models,
     )
     if provider.settings_schema:
         message.settings_schema.update(object_schema(provider.settings_schema))

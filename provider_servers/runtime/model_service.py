@@ -12,7 +12,7 @@ from automarket.v1 import transform_pb2
 from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
 from provider_servers.runtime.descriptors import model_to_proto
 from provider_servers.runtime.run import Run
-from provider_servers.runtime.targets import resolve
+from provider_servers.runtime.targets import found
 from provider_servers.runtime.text_options import check_ahead
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ModelServicer(ModelServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         """Describe a model."""
-        model, _ = resolve(self._host.provider, request.target, _metadata(context))
+        model, _ = await found(self._host.provider, request.target, _metadata(context))
         return pb.GetModelResponse(model=model_to_proto(model, self._host.provider))
 
     async def Transform(self, request_iterator: Any, context: Any) -> AsyncGenerator[pb.TransformResponse]:
@@ -43,7 +43,7 @@ class ModelServicer(ModelServiceServicer):
         if first is None or not first.HasField("header"):
             raise HeaderMissing("the first message carries no header", hint="send target and header first")
         await check_ahead(first.header.text_to_text)
-        run = self._run(first.target, first.header, request_iterator, context)
+        run = await self._run(first.target, first.header, request_iterator, context)
         await context.send_initial_metadata(())
         async with aclosing(run.responses(pb.TransformResponse)) as responses:
             async for response in responses:
@@ -61,12 +61,12 @@ class ModelServicer(ModelServiceServicer):
             message = "a caller that comes back has to confirm checkpoints, and Generate has no way to"
             raise InvalidRequestError(message, hint="use Transform", fields={"header.on_loss": "not with Generate"})
         await check_ahead(request.header.text_to_text)
-        run = self._run(request.target, request.header, None, context)
+        run = await self._run(request.target, request.header, None, context)
         async with aclosing(run.responses(pb.GenerateResponse)) as responses:
             async for response in responses:
                 yield response
 
-    def _run(
+    async def _run(
         self,
         target: model_pb2.Target,
         header: transform_pb2.TransformHeader,
@@ -75,7 +75,7 @@ class ModelServicer(ModelServiceServicer):
     ) -> Run:
         _check(header)
         self._check_instance(target)
-        model, capability = resolve(self._host.provider, target, _metadata(context))
+        model, capability = await found(self._host.provider, target, _metadata(context))
         left = context.time_remaining()
         # On the wire a deadline is rounded up by as much as a hundredth; an author never sees more than the caller set.
         left = None if left is None else left * WIRE_SHARE

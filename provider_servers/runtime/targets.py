@@ -8,7 +8,7 @@ from automarket import capabilities
 from automarket.errors import CapabilityUnknown, ModelUnknown, ProviderUnknown, TargetMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from automarket.v1 import model_pb2
     from provider_servers.runtime.describe import Model, Provider
@@ -24,8 +24,33 @@ def names(model: Model) -> tuple[str, ...]:
     return tuple(name for name in (model.id, model.canonical_id, *model.aliases) if name)
 
 
-def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str, str]) -> tuple[Model, str]:
+async def found(provider: Provider, target: model_pb2.Target, metadata: Mapping[str, str]) -> tuple[Model, str]:
+    """Give the same as `resolve`; a provider that has more models than it lists is asked for one that it lacks.
+
+    Raises:
+        ModelUnknown, CapabilityUnknown, ProviderUnknown: this provider does not have it.
+        TargetMismatch: metadata and message disagree.
+        AutoMarketError: nobody can tell whether there is such a model.
+    """
+    try:
+        return resolve(provider, target, metadata)
+    except ModelUnknown:
+        model = await provider.find_model(_agreed(target, metadata)) if provider.finds_models else None
+        if model is None:
+            raise
+        return resolve(provider, target, metadata, (model,))
+
+
+def resolve(
+    provider: Provider, target: model_pb2.Target, metadata: Mapping[str, str], further: Sequence[Model] = ()
+) -> tuple[Model, str]:
     """Give the model and the capability that it is asked for as.
+
+    Args:
+        provider: who is asked.
+        target: what the call asks for.
+        metadata: the call's.
+        further: models beside those that the provider lists.
 
     Raises:
         ModelUnknown, CapabilityUnknown, ProviderUnknown: this provider does not have it.
@@ -38,7 +63,7 @@ def resolve(provider: Provider, target: model_pb2.Target, metadata: Mapping[str,
     if not any(name in ("", *own_names) for _, name in alternatives):
         raise ProviderUnknown(f"this is provider {provider.id}, not {target.provider!r}")
     capability = _capability(target) or capabilities.canonical_name(metadata.get("automarket-capability", ""))
-    models = provider.models()
+    models = [*provider.models(), *further]
     named = [model for model in models if not wanted or wanted in names(model)]
     if not named:
         known = ", ".join(model.id for model in models[:10])

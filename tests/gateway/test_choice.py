@@ -470,3 +470,33 @@ def test_metadata_name_a_target_as_the_contract_writes_it():
     )
     assert target_from_metadata([("automarket-roles", ">text")]) == Target(output_role="text")
     assert target_from_metadata([("automarket-prefer", "local-only"), ("my-key", "x")]) is None
+
+
+FINDER = table(provider("listen", STT), provider("finder", TTS, finds_models=True, local=False))
+
+
+@pytest.mark.parametrize("capability", ["", "text-to-image"])
+def test_a_provider_that_finds_models_is_asked_for_one_that_nobody_lists(capability):
+    route = choose(FINDER, Target(model="acme/paint", provider="finder-alias", capability=capability))
+    assert (route.provider_id, route.model_id, route.instance_id) == ("finder", "acme/paint", "finder-1")
+    assert not route.replay_safe
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        (Target(model="acme/paint"), ModelUnknown),
+        (Target(model="acme/paint", provider="listen"), ModelUnknown),
+        (Target(model="acme/paint", provider="finder", local_only=True), ModelUnknown),
+        (Target(model="rms", provider="finder", capability="speech-to-text"), CapabilityUnknown),
+    ],
+)
+def test_others_are_not_asked_for_models_that_nobody_lists(target, error):
+    with pytest.raises(error):
+        choose(FINDER, target)
+
+
+def test_a_provider_that_finds_models_and_does_not_run_is_not_there():
+    away = table(provider("finder", finds_models=True, local=False, instances=0), settled=True)
+    with pytest.raises(ProviderUnavailable):
+        choose(away, Target(model="acme/paint", provider="finder"))

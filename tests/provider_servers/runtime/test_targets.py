@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from automarket.errors import CapabilityUnknown, ModelUnknown, ProviderUnknown, TargetMismatch
 from automarket.v1 import capability_pb2, model_pb2
-from provider_servers.runtime import Model, Output, Role, Slot
+from provider_servers.runtime import Model, Output, Role, Slot, targets
 from provider_servers.runtime.targets import resolve
 from tests.provider_servers.runtime.toys import Toy
 
@@ -153,3 +155,36 @@ def test_a_fallback_may_stand_in_the_metadata(prefer):
 def test_a_fallback_to_something_else_is_no_excuse(target, error):
     with pytest.raises(error):
         found({"automarket-resolved-model": "speaker"}, **target)
+
+
+class Finding(Many):
+    finds_models = True
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    async def find_model(self, name):
+        self.asked.append(name)
+        return replace(PLAIN, id=name) if name.startswith("acme/") else None
+
+
+@pytest.mark.parametrize("target", [{"model": "acme/new"}, {"model": "acme/new", "provider": Toy.id}])
+async def test_a_model_that_is_not_listed_is_looked_for_by_name(target):
+    provider = Finding()
+    model, capability = await targets.found(provider, model_pb2.Target(**target), {})
+    assert (model.id, capability, provider.asked) == ("acme/new", "text-to-speech", ["acme/new"])
+    with pytest.raises(CapabilityUnknown):
+        await targets.found(provider, model_pb2.Target(**target, capability_name="text-to-image"), {})
+
+
+async def test_listed_models_and_other_providers_are_not_looked_for():
+    provider = Finding()
+    assert (await targets.found(provider, model_pb2.Target(model="talker"), {}))[0] is SPEAKER
+    with pytest.raises(ProviderUnknown):
+        await targets.found(provider, model_pb2.Target(model="acme/new", provider="somebody"), {})
+    assert not provider.asked
+    with pytest.raises(ModelUnknown):
+        await targets.found(provider, model_pb2.Target(model="nobody/new"), {})
+    with pytest.raises(ModelUnknown):
+        await targets.found(Many(), model_pb2.Target(model="acme/new"), {})
