@@ -1,12 +1,19 @@
-"""A small HTTP/1.1 server whose answers leave in pieces of any size, pause, stall, and break off."""
+"""A small HTTP/1.1 server whose answers leave in pieces of any size, pause, stall, and break off.
+
+Large bodies, those that come and those that go, are in files: a stand-in holds none of them in memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,14 +22,22 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+SPOOLED_ABOVE = 4 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """What came; a body of more than SPOOLED_ABOVE bytes is in `file`, which goes with the server."""
+
     method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    size: int = 0
+    sha256: str = ""
+    file: Path | None = None
 
     @property
     def json(self) -> Any:
@@ -50,6 +65,9 @@ class Reply:
     Attributes:
         late: seconds after which it is sent.
         never: it is not sent at all; the connection closes instead.
+        file: what its body is, instead of `body`: sent with its length, or the part of it that is asked for.
+        breaks_after: of such a body, after so many bytes the connection closes.
+        ranges: whether a part of it can be asked for.
     """
 
     status: int = 200
@@ -58,6 +76,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     late: float = 0.0
     never: bool = False
+    file: Path | None = None
+    breaks_after: int | None = None
+    ranges: bool = True
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Reply:
@@ -103,6 +124,7 @@ class FakeServer:
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._folder = TemporaryDirectory(prefix="am-fake-")
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeServer]:
@@ -115,6 +137,7 @@ class FakeServer:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._folder.cleanup()
 
     def close_connections(self) -> None:
         """Close all connections, as a server does with those that were idle for long."""
@@ -150,7 +173,7 @@ class FakeServer:
         first = await reader.read(1)
         if first == _TLS_HANDSHAKE:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        request = await _read(reader, first) if first not in (b"", _TLS_HANDSHAKE) else None
+        request = await _read(reader, first, self._folder) if first not in (b"", _TLS_HANDSHAKE) else None
         if request is None:
             return False
         self.requests.append(request)
@@ -160,6 +183,8 @@ class FakeServer:
         if reply.never:
             return False
         headers = dict(reply.headers)
+        if reply.file is not None:
+            return await _send_file(reply, reply.file, request, writer)
         if reply.steps is None:
             headers["content-length"] = str(len(reply.body))
         else:
@@ -205,7 +230,7 @@ class FakeServer:
 _TLS_HANDSHAKE = b"\x16"
 
 
-async def _read(reader: asyncio.StreamReader, begin: bytes) -> Request | None:
+async def _read(reader: asyncio.StreamReader, begin: bytes, folder: TemporaryDirectory[str]) -> Request | None:
     try:
         head = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -214,17 +239,78 @@ async def _read(reader: asyncio.StreamReader, begin: bytes) -> Request | None:
     method, target, _ = first.split(" ", 2)
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    body = await _read_body(reader, headers)
+    body = _Body(Path(folder.name))
+    with body:
+        async for piece in _pieces(reader, headers):
+            body.take(piece)
     parts = urlsplit(target)
-    return Request(method, parts.path, dict(parse_qsl(parts.query)), headers, body)
+    query = dict(parse_qsl(parts.query))
+    return Request(method, parts.path, query, headers, bytes(body.small), body.size, body.hash.hexdigest(), body.path)
 
 
-async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
-    if headers.get("transfer-encoding") != "chunked":
-        return await reader.readexactly(int(headers.get("content-length", 0)))
-    pieces = []
-    while size := int(await reader.readuntil(b"\r\n"), 16):
-        pieces.append(await reader.readexactly(size))
+class _Body:
+    """A body as it comes: in memory while it is small, then in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.small = bytearray()
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self.path: Path | None = None
+        self._folder = folder
+        self._file: Any = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def take(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self.hash.update(piece)
+        if self._file is None:
+            self.small += piece
+            if self.size <= SPOOLED_ABOVE:
+                return
+            self.path = self._folder / f"body-{id(self)}-{time.monotonic_ns()}"
+            self._file = self.path.open("wb")
+            piece, self.small = bytes(self.small), bytearray()
+        self._file.write(piece)
+
+
+async def _pieces(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
+    if headers.get("transfer-encoding") == "chunked":
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            yield await reader.readexactly(size)
+            await reader.readexactly(2)
         await reader.readexactly(2)
-    await reader.readexactly(2)
-    return b"".join(pieces)
+        return
+    left = int(headers.get("content-length", 0))
+    while left:
+        piece = await reader.read(min(left, PIECE_BYTES))
+        if not piece:
+            raise asyncio.IncompleteReadError(b"", left)
+        left -= len(piece)
+        yield piece
+
+
+async def _send_file(reply: Reply, file: Path, request: Request, writer: asyncio.StreamWriter) -> bool:
+    """Send a file, or the part of it that is asked for; tell whether the connection can go on."""
+    whole = file.stat().st_size
+    asked = re.fullmatch(r"bytes=([0-9]+)-", request.headers.get("range", "")) if reply.ranges else None
+    begin = int(asked[1]) if asked else 0
+    headers = {"accept-ranges": "bytes", "etag": f'"{whole}"'} if reply.ranges else {}
+    headers |= {"content-range": f"bytes {begin}-{whole - 1}/{whole}"} if asked else {}
+    headers |= {**reply.headers, "content-length": str(whole - begin)}
+    status = 206 if asked and reply.status == 200 else reply.status
+    head = f"HTTP/1.1 {status} -\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(head.encode() + b"\r\n")
+    left = whole - begin if reply.breaks_after is None else min(reply.breaks_after, whole - begin)
+    with file.open("rb") as source:
+        source.seek(begin)
+        while left and (piece := source.read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+            writer.write(piece)
+            await writer.drain()
+    return reply.breaks_after is None

@@ -1,0 +1,303 @@
+"""Requests to a vendor whose answers are small: submits, states, results. Media goes by `uploads` and `downloads`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from automarket.errors import BackendFailed
+from provider_servers.runtime.chat.errors import broken
+from provider_servers.runtime.chat.sse import SseReader
+from provider_servers.runtime.chat.transport import is_success, read, send
+from provider_servers.runtime.remote.faults import to_media_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from pathlib import Path
+
+    from automarket.errors import AutoMarketError
+    from provider_servers.runtime.chat.upstream import Upstream
+
+ANSWER_SECONDS = 60.0
+UPLOADED_SECONDS = 300.0  # from the last byte to the answer
+PIECE_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class Unanswered(Exception):
+    """A request has no answer that tells what became of it.
+
+    Args:
+        error: what the mesh would say of it.
+        reached: the vendor may have got the request; False only where the connection was not made.
+    """
+
+    def __init__(self, error: AutoMarketError, *, reached: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.reached = reached
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a vendor: names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether its status is one of success."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Give its body as JSON; None where it is none."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def object(self) -> dict[str, Any]:
+        """Give its body as a JSON object; empty where it is none."""
+        value: Any = self.json()
+        return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
+
+
+@dataclass(frozen=True, slots=True)
+class VendorApi:
+    """A vendor's API for one call.
+
+    Attributes:
+        upstream: who it is, its key, its base address.
+        connect: gives what makes requests to an address.
+        model: the model that is asked for, for errors.
+        names: our options and slots by the vendor's names for them, as paths of the request: "model_options.seed".
+    """
+
+    upstream: Upstream
+    connect: Callable[[str], aiohttp.ClientSession]
+    model: str = ""
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def for_model(self, model: str, names: Mapping[str, str]) -> VendorApi:
+        """Give the same for the errors of a model."""
+        return replace(self, model=model, names=names)
+
+    def url(self, address: str) -> str:
+        """Give a whole address: one that begins with a slash is below the vendor's base address."""
+        return self.upstream.base_url + address if address.startswith("/") else address
+
+    async def ask(
+        self,
+        method: str,
+        address: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        with_key: bool = True,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """Make a request; give its answer, whatever its status.
+
+        Args:
+            method: "GET", "POST", ...
+            address: a whole URL, or a path below the vendor's base address.
+            json: the body; None for none.
+            params: the query.
+            headers: beside those of every request.
+            with_key: the vendor's own headers go with it; not so for addresses of others.
+            seconds: until the whole answer.
+
+        Raises:
+            Unanswered: there is none.
+        """
+        body = None if json is None else msgspec.json.encode(json)
+        given = dict(self.upstream.headers) if with_key else {}
+        given |= {"content-type": "application/json"} if body is not None else {}
+        given |= dict(headers or {})
+        try:
+            async with asyncio.timeout(seconds):
+                response = await send(
+                    self.connect(self.url(address)),
+                    method,
+                    self.url(address),
+                    params=params,
+                    body=body,
+                    headers=given,
+                )
+                try:
+                    return await self.answer_of(response)
+                finally:
+                    response.close()
+        except aiohttp.ClientError as error:
+            raise self.unanswered(error, address) from None
+        except TimeoutError:
+            fault = broken(self.upstream.vendor, f"no answer within {seconds:g} s", self.model)
+            raise Unanswered(fault, reached=True) from None
+
+    async def send_file(
+        self,
+        method: str,
+        url: str,
+        file: Path,
+        headers: Mapping[str, str],
+        *,
+        begin: int = 0,
+        size: int | None = None,
+        with_key: bool = False,
+    ) -> Answer:
+        """Upload a file, or a part of it, as it is read: it is never whole in memory. Takes as long as it moves.
+
+        Raises:
+            Unanswered: there is no answer.
+            AutoMarketError: it is no success.
+        """
+        length = file.stat().st_size - begin if size is None else size
+        given = {**(self.upstream.headers if with_key else {}), **headers, "content-length": str(length)}
+        try:
+            async with asyncio.timeout(None) as limit:
+                pieces = _pieces(file, begin, length, limit)
+                response = await self.connect(url).request(
+                    method, url, data=pieces, headers=given, allow_redirects=False
+                )
+                try:
+                    answer = await self.answer_of(response)
+                finally:
+                    response.close()
+        except aiohttp.ClientError as error:
+            raise self.unanswered(error, url) from None
+        except TimeoutError:
+            raise Unanswered(self.odd("an upload does not move"), reached=True) from None
+        if not answer.is_success:
+            raise self.refused(answer)
+        return answer
+
+    async def answer_of(self, response: aiohttp.ClientResponse) -> Answer:
+        """Read an answer whole."""
+        pieces: list[bytes] = []
+        left = MAX_ANSWER_BYTES
+        while piece := await read(response):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise Unanswered(broken(self.upstream.vendor, "the answer is too large", self.model), reached=True)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, headers, b"".join(pieces))
+
+    async def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Ask for something; give an answer of success.
+
+        Raises:
+            Unanswered: there is no answer.
+            AutoMarketError: it is no success.
+        """
+        answer = await self.ask("GET", address, params=params)
+        if not answer.is_success:
+            raise self.refused(answer)
+        return answer
+
+    async def submit(
+        self, address: str, json: Any, *, method: str = "POST", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Make a request that is paid for; give its answer, which is JSON and a success.
+
+        Raises:
+            Unanswered: there is no answer, or none that tells whether it was taken: the vendor's edge, its faults.
+            AutoMarketError: the vendor did not take it (3xx, 4xx).
+        """
+        answer = await self.ask(method, address, json=json, headers=headers)
+        if answer.is_success and answer.object():
+            return answer
+        if answer.status >= 500 or answer.is_success:
+            fault = self.refused(answer) if not answer.is_success else self.odd("what it took, it does not say")
+            raise Unanswered(fault, reached=True)
+        raise self.refused(answer)
+
+    @asynccontextmanager
+    async def events(
+        self, address: str, *, params: Mapping[str, str] | None = None, idle_seconds: float = 60.0
+    ) -> AsyncGenerator[AsyncGenerator[Any]]:
+        """Give the JSON of a stream of server-sent events, as it comes.
+
+        Raises:
+            Unanswered: there is no stream, it breaks off, or is silent for too long.
+            AutoMarketError: the vendor refuses it.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                response = await send(
+                    self.connect(self.url(address)),
+                    "GET",
+                    self.url(address),
+                    params=params,
+                    headers={**self.upstream.headers, "accept": "text/event-stream"},
+                )
+        except aiohttp.ClientError as error:
+            raise self.unanswered(error, address) from None
+        except TimeoutError:
+            raise Unanswered(self.odd("its stream did not begin"), reached=True) from None
+        try:
+            if not is_success(response):
+                raise self.refused(await self.answer_of(response))
+            yield self._batches(response, address, idle_seconds)
+        finally:
+            response.close()
+
+    async def _batches(
+        self, response: aiohttp.ClientResponse, address: str, idle_seconds: float
+    ) -> AsyncGenerator[Any]:
+        reader = SseReader()
+        try:
+            while True:
+                async with asyncio.timeout(idle_seconds):
+                    piece = await read(response)
+                for event in reader.feed(piece) if piece else reader.finish():
+                    yield msgspec.json.decode(event.data)
+                if not piece:
+                    return
+        except aiohttp.ClientError as error:
+            raise self.unanswered(error, address) from None
+        except (TimeoutError, msgspec.DecodeError, BackendFailed):
+            raise Unanswered(self.odd("its stream is silent or garbled"), reached=True) from None
+
+    def refused(self, answer: Answer, *, at_work: bool = False) -> AutoMarketError:
+        """Give the error that an answer is.
+
+        Args:
+            answer: no success.
+            at_work: it is about work that was taken: what is not found there is lost, not an unknown model.
+        """
+        refusal = self.upstream.read_refusal(answer.status, answer.headers, answer.body)
+        return to_media_error(refusal, self.upstream.vendor, self.model, self.names, at_work=at_work)
+
+    def odd(self, what: str) -> BackendFailed:
+        """Give the error for an answer that makes no sense."""
+        return broken(self.upstream.vendor, what, self.model)
+
+    def unanswered(self, error: aiohttp.ClientError, address: str) -> Unanswered:
+        """Give the exception for a connection that was not made, or broke."""
+        not_made = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        reached = not (not_made or isinstance(error, aiohttp.ClientHttpProxyError))
+        parts = urlsplit(self.url(address))
+        upstream = replace(self.upstream, base_url=f"{parts.scheme}://{parts.netloc}")
+        return Unanswered(upstream.unreachable(error, self.model), reached=reached)
+
+
+async def _pieces(file: Path, begin: int, length: int, limit: asyncio.Timeout) -> AsyncGenerator[bytes]:
+    """Give a part of a file; each piece has its time to go."""
+    loop = asyncio.get_running_loop()
+    with file.open("rb") as source:
+        source.seek(begin)
+        while length > 0 and (piece := await asyncio.to_thread(source.read, min(PIECE_BYTES, length))):
+            length -= len(piece)
+            limit.reschedule(loop.time() + ANSWER_SECONDS)
+            yield piece
+    limit.reschedule(loop.time() + UPLOADED_SECONDS)
