@@ -49,7 +49,7 @@ _DESCRIBED = (
 )
 _NO_MEDIA = _word(r"\b(zip|tar|weights|lora|safetensors|checkpoint|json|csv|text file|subtitle)\b|_(zip|tar|weights)$")
 WORDS = (
-    (Role.VIDEO, _word(r"video|animat|lip.?sync|talking|\b[ti]2v\b")),
+    (Role.VIDEO, _word(r"video|animat|lip.?sync|talking|\b[ti]2v\b|\bnum_frames\b|\bstart_image\b|\bfps\b")),
     (Role.AUDIO, _word(r"music|audio|speech|voice|\btts\b|\bsound|song|vocal")),
     (Role.IMAGE, _word(r"")),
 )
@@ -84,6 +84,7 @@ CAPABILITIES: tuple[tuple[Role, frozenset[str], re.Pattern[str], str], ...] = (
 )
 # Sound is speech for these, and their slot has the name that the family gives it.
 _SPEECH = {"lip-sync": "speech", "avatar-generation": "speech", "speech-to-text": "audio"}
+_FIRST = ("image", "images", "video")  # what a family takes first, wherever the schema has it
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 _SOUND = ("audio/mpeg", "audio/wav", "audio/flac", "audio/ogg")
 _TYPES = {Role.IMAGE: _PICTURES, Role.AUDIO: _SOUND, Role.SPEECH: _SOUND}
@@ -129,7 +130,8 @@ def kind_of(model: CogModel, capability: str = "") -> Kind:
     found = capability or next(
         what for role, takes, words, what in CAPABILITIES if role is makes and takes <= needed and words.search(said)
     )
-    return Kind(found, makes, types, tuple(_slot(name, role, one, found) for name, role, one in media))
+    slots = [_slot(name, role, one, found) for name, role, one in media]
+    return Kind(found, makes, types, tuple(sorted(slots, key=lambda one: one.slot.name not in _FIRST)))
 
 
 def _named(inputs: Iterable[CogInput]) -> Iterator[tuple[str, Role, CogInput]]:
@@ -183,7 +185,7 @@ def _output(model: CogModel) -> tuple[Role, tuple[str, ...]]:
         types = tuple(dict.fromkeys(one.media_type for one in known if role in one.roles))
         if types:
             return role, types
-    said = f"{model.slug} {model.description}"
+    said = " ".join([model.slug, model.description, *(one.name for one in model.inputs)])
     makes = next(role for role, words in WORDS if words.search(said))
     return makes, _USUAL[makes]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,9 @@ from automarket.assets.roles import Role
 from automarket.errors import OptionInvalid
 from automarket.families import FAMILIES
 from provider_servers.replicate.kinds import kind_of
-from provider_servers.replicate.options import Option, options_of
 from provider_servers.runtime.chat_model import chat_inputs
 from provider_servers.runtime.describe import Model, Output, Pricing, Slot
+from provider_servers.runtime.vendor_options import VendorOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,36 +37,44 @@ class Recipe:
         text: the input that takes the text; empty where there is none.
         media: the input of each slot.
         lists: slots whose input takes a list.
-        options: every option.
+        required: options that the vendor wants.
         tells: the output is text that comes in pieces.
     """
 
     model: Model
     version: str
     slug: str
+    options: VendorOptions
     text: str = ""
     media: Mapping[str, str] = field(default_factory=dict[str, str])
     lists: frozenset[str] = frozenset()
-    options: tuple[Option, ...] = ()
+    required: tuple[str, ...] = ()
     tells: bool = False
+
+    @property
+    def family(self) -> str:
+        """Where the options of a call stand in its header."""
+        return FAMILIES.get(self.model.capabilities[0], "model_options")
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Give the vendor's values of a call's options.
 
         Raises:
-            OptionInvalid: one is missing that the vendor requires.
+            OptionInvalid: one is missing that the vendor wants, or they make no input of the vendor's together.
         """
-        for one in self.options:
-            if one.required and given.get(one.name) in (None, ""):
-                family = FAMILIES.get(self.model.capabilities[0], "model_options")
-                message = f"option {one.name}: model {self.model.id} needs it"
-                raise OptionInvalid(message, fields={f"header.{family}.{one.name}": "required"})
-        return {one.vendor: one.encode(given[one.name]) for one in self.options if one.name in given}
+        for name in self.required:
+            if given.get(name) in (None, ""):
+                message = f"option {name}: model {self.model.id} needs it"
+                raise OptionInvalid(message, fields={f"header.{self.family}.{name}": "required"})
+        return self.options.to_vendor(given)
 
-    def named(self, vendor: str) -> str:
-        """Give our name for an input: an option's, a slot's, or "text"."""
-        slots = {taken: name for name, taken in self.media.items()} | ({self.text: "text"} if self.text else {})
-        return slots.get(vendor) or next((one.name for one in self.options if one.vendor == vendor), vendor)
+    def paths(self) -> dict[str, str]:
+        """Give the paths of a request by the vendor's names of its inputs: "inputs.image", "text_to_image.steps"."""
+        found = {vendor: f"inputs.{slot}" for slot, vendor in self.media.items()}
+        found |= {self.text: "inputs.text"} if self.text else {}
+        for name, vendor in self.options.fields().items():
+            found[vendor] = f"{self.family}.{name}"
+        return found
 
 
 def recipe_of(cog: CogModel, *, capability: str = "", canonical_id: str = "", price: float | None = None) -> Recipe:
@@ -84,37 +91,43 @@ def recipe_of(cog: CogModel, *, capability: str = "", canonical_id: str = "", pr
     is_chat = kind.capability == "text-to-text"
     media = () if is_chat else kind.slots
     taken = {one.input.name for one in kind.slots} | ({text.name} if text else set[str]())
-    options = options_of([one for one in cog.inputs if one.name not in taken], kind.capability)
-    slots = (_text_slot(text), *(one.slot for one in media)) if text else tuple(one.slot for one in media)
-    name = "speech" if kind.capability in ("text-to-speech", "voice-cloning") else _OUTPUTS[kind.makes]
+    fields = {one.name: one.rule for one in cog.inputs if one.name not in taken}
+    options = VendorOptions(FAMILIES.get(kind.capability, ""), fields)
+    named = {field: name for name, field in options.fields().items()}
+    slots = (*([_text_slot(text)] if text else []), *(one.slot for one in media))
+    name = "speech" if kind.capability == "text-to-speech" else _OUTPUTS[kind.makes]
     role = Role.SPEECH if name == "speech" else kind.makes
     model = Model(
         id=cog.id,
         capabilities=(kind.capability,),
         inputs=chat_inputs() if is_chat else slots,
         outputs=(Output(name, role, kind.media_types, streamed=kind.makes is Role.TEXT),),
-        options={one.name: one.rule for one in options},
+        options=options.schemas,
         canonical_id=canonical_id,
         name=cog.slug.partition("/")[2],
         description=_short(cog.description),
         version=cog.version,
         pricing=None if price is None else Pricing("second", output_cost=price),
+        long_running=not cog.tells,
+        resumable=True,
+        from_vendor_schema=True,
     )
     return Recipe(
         model,
         cog.version,
         cog.slug,
+        options,
         text.name if text else "",
         {one.slot.name: one.input.name for one in media},
         frozenset(one.slot.name for one in media if one.input.files > 1),
-        options,
+        tuple(named[one.name] for one in cog.inputs if one.required and one.name in named),
         cog.tells,
     )
 
 
 def _text_input(cog: CogModel, capability: str) -> CogInput | None:
     """Give the input that takes the text of a model that makes something of text."""
-    if not re.match("text-to-", capability):
+    if not capability.startswith("text-to-"):
         return None
     known = {one.name: one for one in cog.inputs if one.rule.get("type") == "string" and not one.files}
     return next((known[name] for name in TEXTS if name in known), None)

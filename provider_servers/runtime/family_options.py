@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from provider_servers.runtime.text_options import text_option_schemas
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -166,6 +168,26 @@ _SCHEMAS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "format": _AUDIO_FORMAT,
     },
 }
+# Of families whose models mostly have schemas of their own; of language models what is a plain value.
+_OTHERS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "text_to_speech": {
+        "voice": _text("One of the model's own voices by name.", 200),
+        "speed": {"type": "number", "minimum": 0.25, "maximum": 4, "description": "Speed of speaking: 1 is usual."},
+        "language": _text("Language to speak.", 100),
+        "format": _AUDIO_FORMAT,
+    },
+    "speech_to_text": {
+        "language": _text("Language that is spoken.", 100),
+        "translate": _yes("Give the words in English."),
+        "word_timestamps": _yes("Give start and end of every word."),
+        "prompt": _text("Text that tells the model which words and names to expect.", 10_000),
+        "temperature": _part("Randomness: 0 is none."),
+    },
+    "text_to_text": text_option_schemas(
+        *("temperature", "top_p", "top_k", "max_tokens", "system_prompt", "seed"),
+        *("presence_penalty", "frequency_penalty"),
+    ),
+}
 
 
 def family_schemas(family: str, *names: str, **changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +202,7 @@ def family_schemas(family: str, *names: str, **changes: Mapping[str, Any]) -> di
     Raises:
         KeyError: there is no family, or no option in it, of that name.
     """
-    schemas = _SCHEMAS[family.replace("-", "_")]
+    schemas = (_SCHEMAS | _OTHERS)[family.replace("-", "_")]
     chosen = names or tuple(schemas)
     for name in changes:
         if name not in chosen:

@@ -13,9 +13,8 @@ from google.protobuf.message import Message
 from jsonschema import Draft202012Validator
 
 from automarket.errors import OptionInvalid, OptionUnknown
-from automarket.families import FAMILIES, clashes, excluded, families_of, nearest
+from automarket.families import clashes, excluded, families_of, nearest
 from automarket.media.wire import to_seconds
-from automarket.v1 import transform_pb2
 from provider_servers.runtime.option_faults import option_fault
 from provider_servers.runtime.text_options import text_faults
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
     from automarket.errors import SettingInvalid
+    from automarket.v1 import transform_pb2
     from provider_servers.runtime.describe import Model
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
@@ -31,13 +31,6 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}")
 def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Give the JSON Schema of an object with these properties and no others."""
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
-
-
-def family_options(capability: str) -> frozenset[str]:
-    """Give the names of the options that models of a capability share; none where it has no family."""
-    family = FAMILIES.get(capability)
-    field = transform_pb2.TransformHeader.DESCRIPTOR.fields_by_name.get(family or "")
-    return frozenset(field.message_type.fields_by_name) if field is not None else frozenset()
 
 
 def read_options(header: transform_pb2.TransformHeader, model: Model) -> dict[str, Any]:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from dataclasses import field as part
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from provider_servers.runtime.family_options import IMAGE_TYPES
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "prompt": ("prompt", "text_prompt"),
+    "prompt": ("prompt", "text_prompt", "question"),
     "aspect_ratio": ("aspect_ratio", "ratio", "image_size", "video_size", "size"),
     "count": ("num_images", "num_outputs", "number_of_images", "n", "count"),
     "steps": ("num_inference_steps", "steps", "num_steps", "inference_steps"),
@@ -24,7 +22,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "strength": ("strength", "prompt_strength", "denoising_strength"),
     "scale": ("upscale_factor", "scale_factor", "scale"),
     "face_restore": ("face_restore", "face_enhancement", "face_enhance", "face"),
-    "max_tokens": ("max_tokens", "max_new_tokens", "max_length"),
+    "max_tokens": ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_length"),
     "duration": ("duration", "duration_seconds", "seconds", "video_length"),
     "video_length": ("video_length", "duration", "duration_seconds", "seconds"),
     "resolution": ("resolution", "target_resolution"),
@@ -33,7 +31,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "num_frames": ("num_frames", "frame_num"),
     "teacache": ("teacache", "use_teacache", "enable_teacache"),
     "avatar": ("avatar", "avatar_id", "creator"),
-    "voice": ("voice", "voice_id", "accent"),
+    "voice": ("voice", "voice_id", "accent", "speaker"),
+    "language": ("language", "lang", "language_code"),
 }
 """The fields that vendors have for an option, most usual first; an option that is not here has its own name."""
 
@@ -157,9 +156,9 @@ def _short(number: float) -> float:
 
 
 def _container(name: str, rule: Mapping[str, Any], usual: Mapping[str, Any]) -> Said | None:
-    """Read types of pictures: "jpg", "png"."""
+    """Read types of pictures and sound: "jpg", "png", "mp3"."""
     said = {_CONTAINERS.get(text, text): text for text in rule.get("enum", ()) if isinstance(text, str)}
-    if not said or not set(said) <= set(IMAGE_TYPES) or usual["type"] != "object":
+    if not said or usual["type"] != "object" or not set(said) <= set(usual["properties"]["container"]["enum"]):
         return None
     container = {"type": "string", "enum": list(said)}
     schema = {**usual, "properties": {"container": container}, "required": ["container"]}

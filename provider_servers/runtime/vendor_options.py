@@ -127,6 +127,10 @@ class VendorOptions:
         own = {name: self._fields[field] for name, field in self._own.items()}
         return {option: dict(said.schema) for option, said in self._said.items()} | own
 
+    def fields(self) -> dict[str, str]:
+        """Give the vendor's field of each option that has one."""
+        return {option: said.field for option, said in self._said.items() if said.field} | self._own
+
     def rows(self) -> Iterator[Row]:
         """Give the table of the family's options: which of the vendor's fields each is, its range and its default."""
         for option, said in self._said.items():

@@ -54,3 +54,9 @@ def test_a_name_that_is_none_is_an_authors_mistake(wrong):
 def test_a_change_of_an_option_that_is_not_taken_is_an_authors_mistake():
     with pytest.raises(KeyError, match="fps is changed"):
         family_schemas("image_to_video", "prompt", fps={"minimum": 1})
+
+
+@pytest.mark.parametrize("family", ["text_to_speech", "speech_to_text", "text_to_text"])
+def test_families_of_speech_and_language_have_schemas_for_models_of_vendors(family):
+    fields = TransformHeader.DESCRIPTOR.fields_by_name[family].message_type.fields_by_name
+    assert set(family_schemas(family)) <= set(fields)
