@@ -49,21 +49,36 @@ if TYPE_CHECKING:
     from automarket.client.comparing import Comparison as Comparison
     from automarket.client.families import AudioToAudioModel as AudioToAudioModel
     from automarket.client.families import SpeechToTextModel as SpeechToTextModel
+    from automarket.client.families import TextToAudioModel as TextToAudioModel
+    from automarket.client.families import TextToMusicModel as TextToMusicModel
+    from automarket.client.families import TextToSoundModel as TextToSoundModel
     from automarket.client.families import TextToSpeechModel as TextToSpeechModel
     from automarket.client.families import VideoCompositionModel as VideoCompositionModel
     from automarket.client.families import VideoToAudioModel as VideoToAudioModel
     from automarket.client.families import VideoToImageModel as VideoToImageModel
+    from automarket.client.families import VoiceCloningModel as VoiceCloningModel
     from automarket.client.language import TextToTextModel as TextToTextModel
     from automarket.client.mesh import Mesh as Mesh
     from automarket.client.mesh import connect as connect
     from automarket.client.model import Model as Model
     from automarket.client.options import Overlay as Overlay
+    from automarket.client.pictures import ImageToImageModel as ImageToImageModel
+    from automarket.client.pictures import ImageToTextModel as ImageToTextModel
+    from automarket.client.pictures import ImageUpscaleModel as ImageUpscaleModel
+    from automarket.client.pictures import TextToImageModel as TextToImageModel
     from automarket.client.provider import ProviderHandle as ProviderHandle
     from automarket.client.results import CompositionResult as CompositionResult
     from automarket.client.results import Report as Report
     from automarket.client.stream import TransformStream as TransformStream
     from automarket.client.target import Fallback as Fallback
     from automarket.client.text_stream import TextStream as TextStream
+    from automarket.client.videos import AvatarModel as AvatarModel
+    from automarket.client.videos import FaceSwapModel as FaceSwapModel
+    from automarket.client.videos import ImageToVideoModel as ImageToVideoModel
+    from automarket.client.videos import LipSyncModel as LipSyncModel
+    from automarket.client.videos import TextToVideoModel as TextToVideoModel
+    from automarket.client.videos import VideoToVideoModel as VideoToVideoModel
+    from automarket.client.videos import VideoUpscaleModel as VideoUpscaleModel
     from automarket.errors import AutoMarketError as AutoMarketError
     from automarket.media.info import AudioFormat as AudioFormat
     from automarket.media.info import CastSpec as CastSpec
@@ -84,14 +99,21 @@ _HOMES = {
     "AudioFormat": "automarket.media.info",
     "AudioToAudioModel": "automarket.client.families",
     "AutoMarketError": "automarket.errors",
+    "AvatarModel": "automarket.client.videos",
     "CastSpec": "automarket.media.info",
     "Comparison": "automarket.client.comparing",
     "CompositionResult": "automarket.client.results",
     "Conversation": "automarket.chat",
+    "FaceSwapModel": "automarket.client.videos",
     "Fallback": "automarket.client.target",
     "FinishReason": "automarket.chat",
     "Image": "automarket.assets",
     "ImageFormat": "automarket.media.info",
+    "ImageToImageModel": "automarket.client.pictures",
+    "ImageToTextModel": "automarket.client.pictures",
+    "ImageToVideoModel": "automarket.client.videos",
+    "ImageUpscaleModel": "automarket.client.pictures",
+    "LipSyncModel": "automarket.client.videos",
     "MediaInfo": "automarket.media.info",
     "MediaPart": "automarket.chat",
     "Mesh": "automarket.client.mesh",
@@ -111,9 +133,14 @@ _HOMES = {
     "Text": "automarket.assets",
     "TextPart": "automarket.chat",
     "TextStream": "automarket.client.text_stream",
+    "TextToAudioModel": "automarket.client.families",
+    "TextToImageModel": "automarket.client.pictures",
+    "TextToMusicModel": "automarket.client.families",
+    "TextToSoundModel": "automarket.client.families",
     "TextToSpeechModel": "automarket.client.families",
     "TextToTextModel": "automarket.client.language",
     "TextToTextOptions": "automarket.chat",
+    "TextToVideoModel": "automarket.client.videos",
     "TokenUsage": "automarket.chat",
     "Tool": "automarket.chat",
     "ToolCall": "automarket.chat",
@@ -124,7 +151,10 @@ _HOMES = {
     "VideoCompositionModel": "automarket.client.families",
     "VideoToAudioModel": "automarket.client.families",
     "VideoToImageModel": "automarket.client.families",
+    "VideoToVideoModel": "automarket.client.videos",
+    "VideoUpscaleModel": "automarket.client.videos",
     "Voice": "automarket.voices",
+    "VoiceCloningModel": "automarket.client.families",
     "connect": "automarket.client.mesh",
 }
 _MODULES = {"errors": "automarket.errors", "events": "automarket.client.events", "sync": "automarket.sync"}
@@ -137,14 +167,21 @@ __all__ = [
     "AudioFormat",
     "AudioToAudioModel",
     "AutoMarketError",
+    "AvatarModel",
     "CastSpec",
     "Comparison",
     "CompositionResult",
     "Conversation",
+    "FaceSwapModel",
     "Fallback",
     "FinishReason",
     "Image",
     "ImageFormat",
+    "ImageToImageModel",
+    "ImageToTextModel",
+    "ImageToVideoModel",
+    "ImageUpscaleModel",
+    "LipSyncModel",
     "MediaInfo",
     "MediaPart",
     "Mesh",
@@ -164,9 +201,14 @@ __all__ = [
     "Text",
     "TextPart",
     "TextStream",
+    "TextToAudioModel",
+    "TextToImageModel",
+    "TextToMusicModel",
+    "TextToSoundModel",
     "TextToSpeechModel",
     "TextToTextModel",
     "TextToTextOptions",
+    "TextToVideoModel",
     "TokenUsage",
     "Tool",
     "ToolCall",
@@ -177,7 +219,10 @@ __all__ = [
     "VideoCompositionModel",
     "VideoToAudioModel",
     "VideoToImageModel",
+    "VideoToVideoModel",
+    "VideoUpscaleModel",
     "Voice",
+    "VoiceCloningModel",
     "__version__",
     "connect",
     "errors",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from automarket.assets.media import Image as Image
     from automarket.assets.media import Speech as Speech
     from automarket.assets.media import Video as Video
+    from automarket.assets.metadata import MediaMetadata as MediaMetadata
+    from automarket.assets.metadata import Resolution as Resolution
     from automarket.assets.roles import Role as Role
     from automarket.assets.text import Text as Text
     from automarket.assets.text import TextMetadata as TextMetadata
@@ -23,6 +25,8 @@ _HOMES = {
     "AssetLoader": "loader",
     "Audio": "media",
     "Image": "media",
+    "MediaMetadata": "metadata",
+    "Resolution": "metadata",
     "Role": "roles",
     "Speech": "media",
     "Text": "text",
@@ -31,7 +35,20 @@ _HOMES = {
     "as_input": "loader",
 }
 
-__all__ = ["Asset", "AssetLoader", "Audio", "Image", "Role", "Speech", "Text", "TextMetadata", "Video", "as_input"]
+__all__ = [
+    "Asset",
+    "AssetLoader",
+    "Audio",
+    "Image",
+    "MediaMetadata",
+    "Resolution",
+    "Role",
+    "Speech",
+    "Text",
+    "TextMetadata",
+    "Video",
+    "as_input",
+]
 
 
 def __getattr__(name: str) -> Any:

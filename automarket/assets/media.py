@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from automarket.assets.asset import Asset
+from automarket.assets.metadata import MediaMetadata
 from automarket.assets.roles import Role
 from automarket.errors import MediaInvalid
 
+if TYPE_CHECKING:
+    from automarket.assets.body import Body
 
-class Audio(Asset):
+
+class Media(Asset):
+    """Sound, pictures and videos; `metadata` says what is known of those that a model made."""
+
+    __slots__ = ("metadata",)
+
+    def __init__(self, body: Body, *, source_asset: Asset | None = None, metadata: MediaMetadata | None = None) -> None:
+        super().__init__(body, source_asset=source_asset)
+        self.metadata = metadata or MediaMetadata()
+
+
+class Audio(Media):
     """Sound, or a video that is used for its sound."""
 
     __slots__ = ()
@@ -26,7 +42,7 @@ class Speech(Audio):
     __slots__ = ()
 
 
-class Image(Asset):
+class Image(Media):
     """A still picture."""
 
     __slots__ = ()
@@ -39,7 +55,7 @@ class Image(Asset):
         return _size(self)
 
 
-class Video(Asset):
+class Video(Media):
     """Moving pictures, with or without sound."""
 
     __slots__ = ()

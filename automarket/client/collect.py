@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from automarket.assets import Asset, AssetLoader, Text, TextMetadata
+from automarket.assets import Asset, AssetLoader, Text
+from automarket.assets.media import Media
 from automarket.assets.roles import Role
-from automarket.chat.results import Completion
 from automarket.client import events as e
-from automarket.client.answers import Answer, cost_of, tokens_of
+from automarket.client.answers import Answer
+from automarket.client.made import media_metadata, text_metadata
 from automarket.client.results import Output, Report
 from automarket.client.spool import Spool
 from automarket.errors import InternalFault
@@ -122,7 +123,7 @@ class Collector:
         finished = pending.finished
         role = _role(model, number, pending.name)
         if role != Role.TEXT and finished and finished.stored and not pending.spool.size_bytes:
-            return Output(pending.name, await stored.load(finished, role), finished)
+            return self._output_of(pending, await stored.load(finished, role))
         content = pending.spool.finish(finished.digest if finished and pending.spool.size_bytes else "")
         if role == Role.TEXT or (role is None and not pending.spool.size_bytes):
             text = content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
@@ -131,7 +132,12 @@ class Collector:
             raise InternalFault(f"the provider's output {pending.name!r} is empty")
         asset = await asyncio.to_thread(_load, content, role)
         pending.spool.keep_file_for(asset.body)
-        return Output(pending.name, asset, finished)
+        return self._output_of(pending, asset)
+
+    def _output_of(self, pending: _Pending, asset: Asset) -> Output:
+        if isinstance(asset, Media):
+            asset.metadata = media_metadata(self._request_id, self._accepted, self._usage, pending.finished)
+        return Output(pending.name, asset, pending.finished)
 
     def text_so_far(self) -> Text:
         """Give the first output that is text, as far as it has come."""
@@ -150,24 +156,14 @@ class Collector:
             sent or "".join(pending.tokens) or " ".join(pending.segments),
             language=finished.language if finished else None,
             confidence=finished.confidence if finished else None,
-            metadata=self._metadata(pending),
-        )
-
-    def _metadata(self, pending: _Pending) -> TextMetadata:
-        accepted, finished = self._accepted, pending.finished
-        cost, currency = cost_of(self._usage)
-        return TextMetadata(
-            model=accepted.model_id if accepted else "",
-            provider=accepted.provider_id if accepted else "",
-            usage={used.unit: used.input_units + used.output_units for used in self._usage},
-            partial=not self.is_finished,
-            request_id=self._request_id,
-            tokens=tokens_of(self._usage),
-            cost=cost,
-            currency=currency,
-            completion=(finished.completion if finished else None) or Completion(),
-            tool_calls=pending.answer.tool_calls,
-            reasoning=pending.answer.reasoning,
+            metadata=text_metadata(
+                self._request_id,
+                self._accepted,
+                self._usage,
+                finished,
+                pending.answer,
+                partial=not self.is_finished,
+            ),
         )
 
 

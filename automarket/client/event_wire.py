@@ -12,7 +12,7 @@ from automarket.media.wire import info_from_proto, spec_from_proto, to_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from automarket.v1 import conversation_pb2, media_pb2, options_pb2, transform_pb2
+    from automarket.v1 import conversation_pb2, generation_options_pb2, media_pb2, options_pb2, transform_pb2
 
 
 def event(message: transform_pb2.TransformEvent) -> e.Event | None:
@@ -112,7 +112,18 @@ def _output_finished(message: transform_pb2.OutputFinished, number: int) -> e.Ou
         _confidence(message),
         composition(message.video_composition) if composed else None,
         _completion(message.completion) if message.HasField("completion") else None,
+        _generated(message.generated_media) if message.HasField("generated_media") else None,
         sequence=number,
+    )
+
+
+def _generated(message: generation_options_pb2.GeneratedMedia) -> e.Generated:
+    return e.Generated(
+        message.seed if message.HasField("seed") else None,
+        message.flagged if message.HasField("flagged") else None,
+        tuple(message.safety_flags),
+        message.revised_prompt,
+        message.vendor_request_id,
     )
 
 

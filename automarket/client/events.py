@@ -156,11 +156,22 @@ class Segment(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """What is known of media that a model made, beside its technical facts. See `MediaMetadata`."""
+
+    seed: int | None = None
+    flagged: bool | None = None
+    safety_flags: tuple[str, ...] = ()
+    revised_prompt: str = ""
+    vendor_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFinished(Event):
     """An output is complete; `stored` tells whether the asset store keeps it.
 
     `composition` holds the facts of a video composition, as in `CompositionResult.facts`; `completion` says how a text
-    of a language model ended.
+    of a language model ended; `generated` is what is known of media that a model made.
     """
 
     output: int
@@ -172,6 +183,7 @@ class OutputFinished(Event):
     confidence: float | None = None
     composition: dict[str, Any] | None = None
     completion: Completion | None = None
+    generated: Generated | None = None
 
 
 @dataclass(frozen=True, slots=True)

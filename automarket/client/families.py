@@ -1,4 +1,7 @@
-"""Models by what they do, with typed inputs, options and results.
+"""Models of sound and media by what they do, with typed inputs, options and results.
+
+Those of pictures are in `automarket.client.pictures`, those that make videos in `automarket.client.videos`, language
+models in `automarket.client.language`.
 
 Each has `stream(...)`, which gives events as they happen, and `transform(...)`, which takes the same and gives the
 result. Options that are None are left to the model. Further keywords are options of the one model, and the call's
@@ -65,7 +68,7 @@ class TextToSpeechModel(ModelHandle):
         voice: InputValue | None = None,
         speed: float | None = None,
         language: str | None = None,
-        format: AudioFormat | None = None,  # noqa: A002 - the contract's name
+        format: AudioFormat | str | None = None,  # noqa: A002 - the contract's name
         **options: Any,
     ) -> TransformStream[Speech]:
         """Speak `text`.
@@ -84,12 +87,85 @@ class TextToSpeechModel(ModelHandle):
     transform = awaited(stream)
 
 
+class VoiceCloningModel(ModelHandle):
+    """Speaks text in a voice of which it has a sample."""
+
+    def stream(
+        self,
+        text: InputValue,
+        voice: InputValue,
+        *,
+        speed: float | None = None,
+        language: str | None = None,
+        format: AudioFormat | str | None = None,  # noqa: A002 - the contract's name
+        **options: Any,
+    ) -> TransformStream[Speech]:
+        """Speak `text` in the voice of `voice`.
+
+        Args:
+            text: what to say.
+            voice: a sample of the voice.
+            speed: speed of speaking; 1 is the voice's own.
+            language: language to speak, as a BCP 47 tag.
+            format: what the sound has to look like; a text names its container: "mp3".
+            options: options of this model, and how the call is made.
+        """
+        options |= {"speed": speed, "language": language, "format": format}
+        return self._stream(lambda _: results.speech, (text, voice), options)
+
+    transform = awaited(stream)
+
+
+class TextToAudioModel(ModelHandle):
+    """Makes sound of a text: music, effects, speech."""
+
+    def stream(
+        self,
+        text: InputValue,
+        *,
+        duration: float | None = None,
+        prompt_influence: float | None = None,
+        loop: bool | None = None,
+        seed: int | None = None,
+        negative_prompt: str | None = None,
+        lyrics: str | None = None,
+        format: AudioFormat | str | None = None,  # noqa: A002 - the contract's name
+        **options: Any,
+    ) -> TransformStream[Audio]:
+        """Make sound of `text`.
+
+        Args:
+            text: what the sound is.
+            duration: how long it plays, in seconds.
+            prompt_influence: how closely the sound follows the text: 0 to 1.
+            loop: make a sound whose end fits its beginning.
+            seed: the same seed and options give the same sound.
+            negative_prompt: what the sound should not have.
+            lyrics: words to sing.
+            format: what the sound has to look like; a text names its container: "mp3".
+            options: options of this model, and how the call is made.
+        """
+        options |= {"duration": duration, "prompt_influence": prompt_influence, "loop": loop, "seed": seed}
+        options |= {"negative_prompt": negative_prompt, "lyrics": lyrics, "format": format}
+        return self._stream(lambda _: results.audio, (text,), options)
+
+    transform = awaited(stream)
+
+
+class TextToMusicModel(TextToAudioModel):
+    """Makes music of a text."""
+
+
+class TextToSoundModel(TextToAudioModel):
+    """Makes sound effects of a text."""
+
+
 class _ToAudioModel(ModelHandle):
     def stream(
         self,
         source: InputValue,
         *,
-        format: AudioFormat | None = None,  # noqa: A002 - the contract's name
+        format: AudioFormat | str | None = None,  # noqa: A002 - the contract's name
         start: float | None = None,
         duration: float | None = None,
         **options: Any,
@@ -127,7 +203,7 @@ class VideoToImageModel(ModelHandle):
         times: Sequence[float] | None = None,
         interval: float | None = None,
         count: int | None = None,
-        format: ImageFormat | None = None,  # noqa: A002 - the contract's name
+        format: ImageFormat | str | None = None,  # noqa: A002 - the contract's name
         **options: Any,
     ) -> TransformStream[list[Image]]:
         """Take pictures out of `video`; without any option, the first one.

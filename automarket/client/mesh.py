@@ -39,7 +39,16 @@ ADDRESS_VARIABLE = "AUTOMARKET_ADDRESS"
 ToText: TypeAlias = Literal["speech-to-text", "audio-to-text", "text-to-text", "image-to-text"]
 ToSpeech: TypeAlias = Literal["text-to-speech", "voice-cloning"]
 ToAudio: TypeAlias = Literal["video-to-audio", "audio-to-audio", "text-to-audio", "text-to-music", "text-to-sound"]
-ToVideo: TypeAlias = Literal["text-to-video", "image-to-video", "video-to-video", "video-upscale", "lip-sync"]
+ToVideo: TypeAlias = Literal[
+    "text-to-video",
+    "image-to-video",
+    "video-to-video",
+    "video-upscale",
+    "face-swap",
+    "lip-sync",
+    "avatar-generation",
+]
+ToImages: TypeAlias = Literal["text-to-image", "image-to-image", "video-to-image"]
 
 
 def connect(address: str | None = None, *, direct_above: int | None = DIRECT_ABOVE) -> Mesh:
@@ -209,9 +218,9 @@ class Mesh:
     @overload
     async def transform(self, *inputs: InputValue, capability: ToVideo, **options: Any) -> Video: ...
     @overload
-    async def transform(
-        self, *inputs: InputValue, capability: Literal["video-to-image"], **options: Any
-    ) -> list[Image]: ...
+    async def transform(self, *inputs: InputValue, capability: ToImages, **options: Any) -> list[Image]: ...
+    @overload
+    async def transform(self, *inputs: InputValue, capability: Literal["image-upscale"], **options: Any) -> Image: ...
     @overload
     async def transform(
         self, *inputs: InputValue, capability: Literal["video-composition"], **options: Any

@@ -16,6 +16,7 @@ from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.families import FAMILIES, clashes, nearest
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto
+from automarket.v1 import media_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,6 +96,9 @@ def _write_message(message: Message, value: Any, path: str) -> None:
         return message.MergeFrom(audio_format_to_proto(value))
     if isinstance(value, ImageFormat):
         return message.MergeFrom(image_format_to_proto(value))
+    if isinstance(value, str) and isinstance(message, media_pb2.AudioFormat | media_pb2.ImageFormat):
+        message.container = value
+        return None
     fields = message.DESCRIPTOR.fields_by_name
     for name, part in _parts(value, path).items():
         if name not in fields:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import struct_pb2
 
 from automarket import capabilities, service_status
-from automarket.client import families, wire
+from automarket.client import wire
 from automarket.client.discovery import Discovery
-from automarket.client.language import TextToTextModel
-from automarket.client.model import Model, ModelHandle
-from automarket.client.plan import used_as
-from automarket.client.run import describe
-from automarket.client.target import Target
+from automarket.client.provider_models import ProviderModels
 from automarket.client.voices import Voices
-from automarket.errors import CapabilityUnknown, DeadlineExceeded, ProviderUnavailable, StateError
+from automarket.errors import DeadlineExceeded, ProviderUnavailable, StateError
 from automarket.v1 import media_provider_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -35,21 +31,17 @@ if TYPE_CHECKING:
 
     Sample = Asset | StoredAsset | Path | bytes | AsyncIterable[bytes]
 
-HandleT = TypeVar("HandleT", bound=ModelHandle)
-
 MAX_LOG_LINES = 1000
 
 
-class ProviderHandle:
+class ProviderHandle(ProviderModels):
     """One provider, by id or alias. Making a handle asks nothing; `await handle` loads what the mesh knows of it.
 
     `name`, `type` and `capabilities` are there after `await handle`, or after `info()`.
     """
 
     def __init__(self, connection: Connection, store: AssetClient, name: str) -> None:
-        self._connection = connection
-        self._store = store
-        self._asked = name
+        super().__init__(connection, store, name)
         self._info: ProviderInfo | None = None
         self._voices = Voices(connection, store, name)
 
@@ -141,48 +133,6 @@ class ProviderHandle:
         """
         model = await self.model(capability=capability)
         return await model.transform(*inputs, **(options or {}))
-
-    async def model(self, model: str = "", *, capability: str = "") -> Model:
-        """Give a handle of any model, by id or alias, or of the best one for a capability."""
-        return await self._handle(Model, capability, model)
-
-    async def speech_to_text(self, model: str = "") -> families.SpeechToTextModel:
-        """Give a model that writes down what is said; without a name, the provider's best one."""
-        return await self._handle(families.SpeechToTextModel, "speech-to-text", model)
-
-    async def text_to_speech(self, model: str = "") -> families.TextToSpeechModel:
-        """Give a model that speaks text; without a name, the provider's best one."""
-        return await self._handle(families.TextToSpeechModel, "text-to-speech", model)
-
-    async def text_to_text(self, model: str = "") -> TextToTextModel:
-        """Give a language model; without a name, the provider's best one."""
-        return await self._handle(TextToTextModel, "text-to-text", model)
-
-    async def video_to_audio(self, model: str = "") -> families.VideoToAudioModel:
-        """Give a model that takes the sound out of videos; without a name, the provider's best one."""
-        return await self._handle(families.VideoToAudioModel, "video-to-audio", model)
-
-    async def audio_to_audio(self, model: str = "") -> families.AudioToAudioModel:
-        """Give a model that converts sound; without a name, the provider's best one."""
-        return await self._handle(families.AudioToAudioModel, "audio-to-audio", model)
-
-    async def video_to_image(self, model: str = "") -> families.VideoToImageModel:
-        """Give a model that takes pictures out of videos; without a name, the provider's best one."""
-        return await self._handle(families.VideoToImageModel, "video-to-image", model)
-
-    async def video_composition(self, model: str = "") -> families.VideoCompositionModel:
-        """Give a model that lays overlays over a video; without a name, the provider's best one."""
-        return await self._handle(families.VideoCompositionModel, "video-composition", model)
-
-    async def _handle(self, cls: type[HandleT], capability: str, model: str) -> HandleT:
-        info = await describe(self._connection, Target(capability=capability, model=model, provider=self._asked))
-        used = used_as(info, capability)
-        if capability and used not in info.capabilities:
-            raise CapabilityUnknown(
-                f"model {info.id!r} of {info.provider_id!r} cannot do {capability}",
-                hint=f"it can do: {', '.join(info.capabilities)}",
-            )
-        return cls(self._connection, self._store, info, used)
 
     async def configure(self, *, instance_id: str = "", **settings: Any) -> Configured:
         """Set settings, such as an API key, at every instance or at one. They live in memory only.

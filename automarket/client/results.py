@@ -84,6 +84,11 @@ def video(outputs: Sequence[Output]) -> Video:
     return _only(outputs, Video)
 
 
+def image(outputs: Sequence[Output]) -> Image:
+    """Give the picture."""
+    return _only(outputs, Image)
+
+
 def images(outputs: Sequence[Output]) -> list[Image]:
     """Give the pictures, in order."""
     return [output.asset for output in outputs if isinstance(output.asset, Image)]
@@ -105,6 +110,8 @@ def whatever_came(outputs: Sequence[Output]) -> Result:
 
 
 _BY_CAPABILITY: dict[str, Callable[[Sequence[Output]], Result]] = {
+    "text-to-image": images,
+    "image-to-image": images,
     "video-to-image": images,
     "video-composition": composition,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from automarket.client import families, language, model
+from automarket.client import families, language, model, pictures, videos
 from automarket.client.model import ModelHandle
 from automarket.sync.background import run
 from automarket.sync.twins import Twin, iterate, iterate_open, waits
@@ -206,13 +206,123 @@ class TextToSpeechModel(_ModelTwin[families.TextToSpeechModel]):
     transform = waits(families.TextToSpeechModel.transform)
 
 
+class VoiceCloningModel(_ModelTwin[families.VoiceCloningModel]):
+    """Speaks text in a voice of which it has a sample."""
+
+    stream = streams(families.VoiceCloningModel.stream)
+    transform = waits(families.VoiceCloningModel.transform)
+
+
+class TextToAudioModel(_ModelTwin[families.TextToAudioModel]):
+    """Makes sound of a text: music, effects, speech."""
+
+    stream = streams(families.TextToAudioModel.stream)
+    transform = waits(families.TextToAudioModel.transform)
+
+
+class TextToMusicModel(_ModelTwin[families.TextToMusicModel]):
+    """Makes music of a text."""
+
+    stream = streams(families.TextToMusicModel.stream)
+    transform = waits(families.TextToMusicModel.transform)
+
+
+class TextToSoundModel(_ModelTwin[families.TextToSoundModel]):
+    """Makes sound effects of a text."""
+
+    stream = streams(families.TextToSoundModel.stream)
+    transform = waits(families.TextToSoundModel.transform)
+
+
 class TextToTextModel(_ModelTwin[language.TextToTextModel]):
-    """A language model."""
+    """A language model.
+
+    Options are a TextToTextOptions or a dictionary, keyword arguments, or both. Pictures, sound and files go in
+    messages, or beside a text as `images=[...]`, `audio=[...]`, where the model takes them. Small media and
+    conversations go with the call, large ones by digest through the asset store.
+    """
 
     stream = streams(language.TextToTextModel.stream)
     transform = waits(language.TextToTextModel.transform)
     transform_conversation = waits(language.TextToTextModel.transform_conversation)
     transform_stream = streams_text(language.TextToTextModel.transform_stream)
+
+
+class TextToImageModel(_ModelTwin[pictures.TextToImageModel]):
+    """Makes pictures of a text."""
+
+    stream = streams(pictures.TextToImageModel.stream)
+    transform = waits(pictures.TextToImageModel.transform)
+
+
+class ImageToImageModel(_ModelTwin[pictures.ImageToImageModel]):
+    """Makes pictures of pictures."""
+
+    stream = streams(pictures.ImageToImageModel.stream)
+    transform = waits(pictures.ImageToImageModel.transform)
+
+
+class ImageUpscaleModel(_ModelTwin[pictures.ImageUpscaleModel]):
+    """Gives pictures more pixels."""
+
+    stream = streams(pictures.ImageUpscaleModel.stream)
+    transform = waits(pictures.ImageUpscaleModel.transform)
+
+
+class ImageToTextModel(_ModelTwin[pictures.ImageToTextModel]):
+    """Says what pictures show."""
+
+    stream = streams(pictures.ImageToTextModel.stream)
+    transform = waits(pictures.ImageToTextModel.transform)
+
+
+class TextToVideoModel(_ModelTwin[videos.TextToVideoModel]):
+    """Makes a video of a text."""
+
+    stream = streams(videos.TextToVideoModel.stream)
+    transform = waits(videos.TextToVideoModel.transform)
+
+
+class ImageToVideoModel(_ModelTwin[videos.ImageToVideoModel]):
+    """Makes pictures move."""
+
+    stream = streams(videos.ImageToVideoModel.stream)
+    transform = waits(videos.ImageToVideoModel.transform)
+
+
+class VideoToVideoModel(_ModelTwin[videos.VideoToVideoModel]):
+    """Makes videos of videos."""
+
+    stream = streams(videos.VideoToVideoModel.stream)
+    transform = waits(videos.VideoToVideoModel.transform)
+
+
+class VideoUpscaleModel(_ModelTwin[videos.VideoUpscaleModel]):
+    """Gives videos more pixels."""
+
+    stream = streams(videos.VideoUpscaleModel.stream)
+    transform = waits(videos.VideoUpscaleModel.transform)
+
+
+class FaceSwapModel(_ModelTwin[videos.FaceSwapModel]):
+    """Puts a face into videos."""
+
+    stream = streams(videos.FaceSwapModel.stream)
+    transform = waits(videos.FaceSwapModel.transform)
+
+
+class LipSyncModel(_ModelTwin[videos.LipSyncModel]):
+    """Moves lips to what is said."""
+
+    stream = streams(videos.LipSyncModel.stream)
+    transform = waits(videos.LipSyncModel.transform)
+
+
+class AvatarModel(_ModelTwin[videos.AvatarModel]):
+    """Makes videos of a speaking person."""
+
+    stream = streams(videos.AvatarModel.stream)
+    transform = waits(videos.AvatarModel.transform)
 
 
 class VideoToAudioModel(_ModelTwin[families.VideoToAudioModel]):

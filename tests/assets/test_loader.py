@@ -190,7 +190,20 @@ def test_facts_read_by_many_threads_at_once_agree(media):
 def test_what_is_public_is_pinned():
     import automarket.assets
 
-    wanted = ["Asset", "AssetLoader", "Audio", "Image", "Role", "Speech", "Text", "TextMetadata", "Video", "as_input"]
+    wanted = [
+        "Asset",
+        "AssetLoader",
+        "Audio",
+        "Image",
+        "MediaMetadata",
+        "Resolution",
+        "Role",
+        "Speech",
+        "Text",
+        "TextMetadata",
+        "Video",
+        "as_input",
+    ]
     assert automarket.assets.__all__ == wanted
     assert all(hasattr(automarket.assets, name) for name in wanted)
     assert isinstance(automarket.assets.Text.from_string("x"), Asset)

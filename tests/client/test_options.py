@@ -50,6 +50,23 @@ def test_seconds_become_durations_and_formats_become_messages():
     }
 
 
+def test_a_format_may_be_named_by_its_container_alone():
+    assert written("text-to-image", format="png", seed=2**60)["text_to_image"] == {
+        "seed": str(2**60),
+        "format": {"container": "png"},
+    }
+    assert written("text-to-music", format="mp3", duration=30)["text_to_audio"] == {
+        "duration": "30s",
+        "format": {"container": "mp3"},
+    }
+
+
+def test_options_that_exclude_each_other_are_refused_before_anything_is_sent():
+    with pytest.raises(OptionInvalid, match="num_frames: 120 excludes video_length, which is 4") as caught:
+        written("image-to-video", num_frames=120, video_length=4)
+    assert list(caught.value.fields) == ["header.image_to_video.num_frames"]
+
+
 def test_options_of_language_models_are_typed_in_every_form():
     made = written(
         "text-to-text", temperature=0, stop="END", tool_choice="weather", tools=[{"name": "weather"}], mine=1
@@ -93,7 +110,7 @@ def test_integers_that_a_double_cannot_hold_travel_as_text():
     [
         ("speech-to-text", {"language": 3}, "header.speech_to_text.language"),
         ("text-to-speech", {"speed": "fast"}, "header.text_to_speech.speed"),
-        ("text-to-speech", {"format": "wav"}, "header.text_to_speech.format"),
+        ("text-to-speech", {"format": 16000}, "header.text_to_speech.format"),
         ("text-to-speech", {"format": {"rate": 1}}, "header.text_to_speech.format.rate"),
         ("video-to-image", {"times": 3}, "header.video_to_image.times"),
         ("video-to-image", {"times": [1, "2"]}, "header.video_to_image.times[1]"),

@@ -10,12 +10,14 @@ import pytest
 import automarket
 
 EXPORTS = """
-Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError CastSpec Comparison CompositionResult
-Conversation Fallback FinishReason Image ImageFormat MediaInfo MediaPart Mesh Message Model Overlay ProviderHandle
-ReasoningPart Report ResponseFormat Role ServiceState ServiceStatus Speech SpeechToTextModel StoredAsset Text TextPart
-TextStream TextToSpeechModel TextToTextModel TextToTextOptions TokenUsage Tool ToolCall ToolChoice ToolResult
-TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel Voice __version__ connect errors events
-sync
+Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError AvatarModel CastSpec Comparison
+CompositionResult Conversation FaceSwapModel Fallback FinishReason Image ImageFormat ImageToImageModel
+ImageToTextModel ImageToVideoModel ImageUpscaleModel LipSyncModel MediaInfo MediaPart Mesh Message Model Overlay
+ProviderHandle ReasoningPart Report ResponseFormat Role ServiceState ServiceStatus Speech SpeechToTextModel
+StoredAsset Text TextPart TextStream TextToAudioModel TextToImageModel TextToMusicModel TextToSoundModel
+TextToSpeechModel TextToTextModel TextToTextOptions TextToVideoModel TokenUsage Tool ToolCall ToolChoice ToolResult
+TransformStream Video VideoCompositionModel VideoToAudioModel VideoToImageModel VideoToVideoModel VideoUpscaleModel
+Voice VoiceCloningModel __version__ connect errors events sync
 """
 
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from google.protobuf import struct_pb2
 
 from automarket.errors import ModelUnknown, ProviderBusy, RequestUnknown, SettingUnknown
+from automarket.families import FAMILIES
 from automarket.rpc.channel import open_channel
 from automarket.v1 import (
     capability_pb2,
     endpoint_pb2,
+    generation_options_pb2,
     media_pb2,
     media_provider_service_pb2,
     model_pb2,
@@ -76,6 +78,37 @@ MODELS = [
         ["overlays"],
     ),
 ]
+
+
+def generator(capability: str, slots: list, output: str) -> model_pb2.Model:
+    """Give a model that makes media and takes every option of its family."""
+    fields = transform_pb2.TransformHeader.DESCRIPTOR.fields_by_name
+    return model(capability, capability, slots, output, list(fields[FAMILIES[capability]].message_type.fields_by_name))
+
+
+def sample(name: str, role: str) -> model_pb2.InputSlot:
+    return slot(name, role, optional=True)
+
+
+TEXT, IMAGE, VIDEO = slot("text", "text"), slot("image", "image"), slot("video", "video")
+GENERATORS = [
+    generator("text-to-image", [TEXT], "image"),
+    generator("image-to-image", [slot("image", "image", repeated=True)], "image"),
+    generator("image-upscale", [IMAGE], "image"),
+    generator("image-to-text", [IMAGE], "text"),
+    generator("text-to-video", [TEXT], "video"),
+    generator("image-to-video", [IMAGE, sample("end_image", "image")], "video"),
+    generator("video-to-video", [VIDEO], "video"),
+    generator("video-upscale", [VIDEO], "video"),
+    generator("face-swap", [VIDEO, slot("face", "image")], "video"),
+    generator("lip-sync", [VIDEO, slot("speech", "speech")], "video"),
+    generator("avatar-generation", [sample("text", "text"), sample("speech", "speech")], "video"),
+    generator("text-to-audio", [TEXT], "audio"),
+    generator("text-to-music", [TEXT], "audio"),
+    generator("text-to-sound", [TEXT], "audio"),
+    generator("voice-cloning", [TEXT, slot("voice", "speech")], "speech"),
+]
+MODELS += GENERATORS
 
 
 @dataclass
@@ -150,7 +183,11 @@ class ToyModels(ModelServiceServicer):
         name = seen.target.model or next(
             one.id for one in MODELS if one.capabilities[0].name == seen.target.capability_name
         )
-        make = self._words if name == "words" else self._echo if name == "echo" else self._media
+        told = {"words": self._words, "echo": self._echo, "image-to-text": self._echo}
+        make = told.get(name, self._media)
+        if name in FAMILIES:
+            for progress in WAITING:
+                yield event(progress=progress)
         async for one in make(seen, name):
             if fault == "wrong digest" and one.WhichOneof("event") == "output_finished":
                 one.output_finished.digest = "sha256:" + "0" * 64
@@ -200,9 +237,33 @@ class ToyModels(ModelServiceServicer):
             finished = transform_pb2.OutputFinished(
                 output=output, digest=f"sha256:{hashlib.sha256(data).hexdigest()}", size_bytes=len(data)
             )
-            if name == "compose":
+            if name in ("compose", "video-to-video"):
                 finished.video_composition.CopyFrom(composition())
+            if name in FAMILIES:
+                finished.media_info.CopyFrom(facts_of(output_name))
+                finished.generated_media.CopyFrom(GENERATED)
             yield event(output_finished=finished)
+
+
+WAITING = (
+    transform_pb2.Progress(phase="queued", message="queued, 2 ahead", queue_position=2),
+    transform_pb2.Progress(phase="queued", message="queued, next", queue_position=0),
+    transform_pb2.Progress(phase="running", fraction=0.25, log_lines=["loading weights", "step 1/4"]),
+)
+GENERATED = generation_options_pb2.GeneratedMedia(
+    seed=7, flagged=False, safety_flags=["mild"], revised_prompt="a very red kite", vendor_request_id="req-1"
+)
+
+
+def facts_of(output: str) -> media_pb2.MediaInfo:
+    """Give the facts that the toy tells of what it made."""
+    info = media_pb2.MediaInfo(format="png" if output == "image" else "mp4")
+    if output != "image":
+        info.duration.FromMilliseconds(2500)
+    if output in ("image", "video"):
+        rate = 25.0 if output == "video" else 0.0
+        info.video.CopyFrom(media_pb2.VideoInfo(codec="h264", width=640, height=360, frame_rate=rate))
+    return info
 
 
 def composition() -> options_pb2.VideoComposition:
