@@ -1,13 +1,11 @@
 """What vendors share whose work takes minutes: a request is submitted, followed, and its result fetched.
 
 An author writes a `RemoteJob`: how one call is submitted, how its state is asked for (or streamed), how its result
-reads, how it is cancelled and how a submit whose answer was lost is looked up. A provider has one `Desk`, and its
-`transform` is one line:
+reads, how it is cancelled and how a submit whose answer was lost is looked up. The provider is a `RemoteProvider`: it
+has one `Desk`, one place for `uploads`, and gives the job of a call:
 
-    async def answer(self, call, upstream):
-        async with aclosing(follow(call, MyJob(call, self._api(upstream)), self._desk)) as events:
-            async for event in events:
-                yield event
+    async def job(self, call, api):
+        return MyJob(call, api, self.uploads)
 
 `follow` does the rest, in this order:
 
@@ -36,6 +34,7 @@ from provider_servers.runtime.remote.desk import Desk
 from provider_servers.runtime.remote.downloads import Downloads
 from provider_servers.runtime.remote.flow import follow
 from provider_servers.runtime.remote.job import Cancel, Made, Phase, RemoteJob, Result, Status, Ticket
+from provider_servers.runtime.remote.provider import RemoteProvider
 from provider_servers.runtime.remote.states import Stage, State
 from provider_servers.runtime.remote.uploads import Uploaded, Uploads
 from provider_servers.runtime.remote.vendor_api import Answer, Unanswered, VendorApi
@@ -49,6 +48,7 @@ __all__ = [
     "Made",
     "Phase",
     "RemoteJob",
+    "RemoteProvider",
     "Result",
     "Stage",
     "State",

@@ -199,6 +199,8 @@ class _Following:
             async for status in statuses:
                 if (progress := self._news(status)) is not None:
                     yield progress
+                for event in status.spoken:
+                    yield event
                 if status.phase is Phase.DONE:
                     break
         self._is_done = True

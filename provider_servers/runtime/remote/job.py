@@ -47,6 +47,7 @@ class Status:
         message: for people.
         log_lines: all lines so far, where `logs_are_whole`; otherwise those since the last status.
         logs_are_whole: the vendor repeats its lines with every status.
+        spoken: text that was made since the last status: it is given at once.
     """
 
     phase: Phase
@@ -55,6 +56,7 @@ class Status:
     message: str = ""
     log_lines: tuple[str, ...] = ()
     logs_are_whole: bool = True
+    spoken: tuple[Spoken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the work came to: media to download, or text as events; and whatever the author wants to remember of it."""
+    """What the work came to: media to download, or text as events; and whatever the author wants to remember of it.
+
+    `spoken` leaves out what states have said already.
+    """
 
     made: tuple[Made, ...] = ()
     spoken: tuple[Spoken, ...] = ()

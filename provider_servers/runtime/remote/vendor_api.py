@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from automarket.errors import AutoMarketError
+    from provider_servers.runtime.chat.sse import SseEvent
     from provider_servers.runtime.chat.upstream import Upstream
 
 ANSWER_SECONDS = 60.0
@@ -223,9 +224,14 @@ class VendorApi:
 
     @asynccontextmanager
     async def events(
-        self, address: str, *, params: Mapping[str, str] | None = None, idle_seconds: float = 60.0
+        self,
+        address: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        idle_seconds: float = 60.0,
+        reader: Callable[[SseEvent], Any] | None = None,
     ) -> AsyncGenerator[AsyncGenerator[Any]]:
-        """Give the JSON of a stream of server-sent events, as it comes.
+        """Give a stream of server-sent events as it comes: the JSON of each, or what `reader` makes of it.
 
         Raises:
             Unanswered: there is no stream, it breaks off, or is silent for too long.
@@ -247,12 +253,12 @@ class VendorApi:
         try:
             if not is_success(response):
                 raise self.refused(await self.answer_of(response))
-            yield self._batches(response, address, idle_seconds)
+            yield self._batches(response, address, idle_seconds, reader or _json)
         finally:
             response.close()
 
     async def _batches(
-        self, response: aiohttp.ClientResponse, address: str, idle_seconds: float
+        self, response: aiohttp.ClientResponse, address: str, idle_seconds: float, give: Callable[[SseEvent], Any]
     ) -> AsyncGenerator[Any]:
         reader = SseReader()
         try:
@@ -260,7 +266,7 @@ class VendorApi:
                 async with asyncio.timeout(idle_seconds):
                     piece = await read(response)
                 for event in reader.feed(piece) if piece else reader.finish():
-                    yield msgspec.json.decode(event.data)
+                    yield give(event)
                 if not piece:
                     return
         except aiohttp.ClientError as error:
@@ -301,3 +307,7 @@ async def _pieces(file: Path, begin: int, length: int, limit: asyncio.Timeout) -
             limit.reschedule(loop.time() + ANSWER_SECONDS)
             yield piece
     limit.reschedule(loop.time() + UPLOADED_SECONDS)
+
+
+def _json(event: SseEvent) -> Any:
+    return msgspec.json.decode(event.data)

@@ -16,7 +16,8 @@ from automarket.errors import (
     ResumeInvalid,
     VendorOverloaded,
 )
-from provider_servers.runtime.remote import Cancel, Phase, Status
+from provider_servers.runtime import TextDelta
+from provider_servers.runtime.remote import Cancel, Phase, Result, Status
 from provider_servers.runtime.remote.states import Stage, State
 from tests.provider_servers.remote.scripted import CANCEL, CONTINUE, KEEP, LOST, NOT_MADE, Runner, Vendor, shopping
 from tests.provider_servers.runtime.bench import kinds, said
@@ -319,3 +320,13 @@ async def test_work_that_was_asked_to_stop_ends_as_cancelled_where_its_result_sa
         runner.state = State(Stage.SUBMITTED, "paint", ticket={"id": "w1"}).write()
         with pytest.raises(JobCancelled):
             await runner.run(action=CANCEL)
+
+
+async def test_text_is_given_as_it_is_made():
+    vendor = Vendor(Result(spoken=(TextDelta((" kite",)),)))
+    vendor.statuses.extendleft([Status(Phase.RUNNING, spoken=(TextDelta(("a", " red")),))])
+    async with shopping(vendor) as (_, served):
+        events = await Runner(served).run()
+        assert said(events) == "a red kite"
+        told = [event.WhichOneof("event") for event in events]
+        assert told.index("text_delta") < len(told) - 1 - told[::-1].index("progress")

@@ -1,0 +1,82 @@
+"""What providers of vendors share whose work takes minutes: connections, uploads, downloads, and one flow for calls."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from provider_servers.runtime.chat.provider import VendorProvider
+from provider_servers.runtime.remote.desk import Desk
+from provider_servers.runtime.remote.downloads import Downloads
+from provider_servers.runtime.remote.flow import follow
+from provider_servers.runtime.remote.uploads import Uploads
+from provider_servers.runtime.remote.vendor_api import VendorApi
+from provider_servers.runtime.remote.waits import Waits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    import aiohttp
+
+    from provider_servers.runtime.call import Call
+    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.chat.vendor import RemoteSettings
+    from provider_servers.runtime.events import Event
+    from provider_servers.runtime.remote.job import RemoteJob
+
+
+class RemoteProvider(VendorProvider):
+    """A vendor's models whose work takes minutes. Beside what every vendor's class says, it gives a job for a call.
+
+    Args:
+        settings: what the user has set; read from the environment when left out.
+        waits: how long is waited; tests make it short.
+    """
+
+    max_concurrent_calls = 64
+    max_queued_calls = 1000
+
+    def __init__(self, settings: RemoteSettings | None = None, waits: Waits | None = None) -> None:
+        super().__init__(settings)
+        self.waits = waits or Waits()
+        self.uploads = Uploads(self.waits)
+        self.desk = Desk(self.vendor.name, self._downloads(), self.waits)
+
+    @abstractmethod
+    async def job(self, call: Call, api: VendorApi) -> RemoteJob:
+        """Give the work that a call is; `api` reaches the vendor by the settings of now."""
+        ...
+
+    async def answer(self, call: Call, upstream: Upstream) -> AsyncGenerator[Event]:
+        """Run a model."""
+        job = await self.job(call, self.api(upstream, call.model.id))
+        async with aclosing(follow(call, job, self.desk)) as events:
+            async for event in events:
+                yield event
+
+    def api(self, upstream: Upstream, model: str = "") -> VendorApi:
+        """Give what makes requests for a model."""
+        return VendorApi(upstream, self.connect, model)
+
+    def connect(self, address: str) -> aiohttp.ClientSession:
+        """Give what makes requests to an address: one for each host."""
+        parts = urlsplit(address)
+        return self._connect(f"{parts.scheme}://{parts.netloc}")
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Take settings; what was uploaded with another key is forgotten."""
+        super().configure(settings)
+        self.uploads.forget()
+        self.desk.downloads = self._downloads()
+
+    async def close(self) -> None:
+        """Wait for the last work of all calls, then close the connections."""
+        await self.desk.close()
+        await super().close()
+
+    def _downloads(self) -> Downloads:
+        """Outputs may come from a private address where the user has set that address himself."""
+        own = urlsplit(self._settings.base_url).netloc
+        return Downloads(self.vendor.name, self.connect, (own,) if own else (), self.waits)
