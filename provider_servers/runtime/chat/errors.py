@@ -48,7 +48,11 @@ _SENT = (
 
 
 def to_error(
-    refusal: Refusal, vendor: Vendor, model: str = "", options: Mapping[str, str] | None = None
+    refusal: Refusal,
+    vendor: Vendor,
+    model: str = "",
+    options: Mapping[str, str] | None = None,
+    family: str = "text_to_text",
 ) -> AutoMarketError:
     """Give the error of the mesh that a refusal is.
 
@@ -60,15 +64,26 @@ def to_error(
         vendor: who it is.
         model: the model that was asked for.
         options: our options by the vendor's names for them.
+        family: the field of the header that holds the typed options.
     """
+    facts = facts_of(refusal, vendor, model)
+    said = said_by(refusal)
+    return _MAKERS[refusal.trouble](_Case(refusal, vendor, model, said, facts, dict(options or {}), family))
+
+
+def said_by(refusal: Refusal) -> str:
+    """Give the vendor's sentence, on one line, without secrets, at most 400 characters."""
+    return scrub(" ".join(refusal.message.split()))[:MAX_MESSAGE_CHARACTERS]
+
+
+def facts_of(refusal: Refusal, vendor: Vendor, model: str) -> dict[str, str]:
+    """Give what a program may want to know of a refusal, as the metadata of its error."""
     facts = {"provider": vendor.id, "model": model, "upstream_code": str(refusal.status), "phase": "running"}
     facts |= {"upstream_reason": ", ".join(sorted(refusal.words))} if refusal.words else {}
     facts |= {"vendor_request_id": refusal.request_id} if refusal.request_id else {}
     if refusal.may_retry is False and refusal.trouble in _PASSING:
         facts["retry"] = Retry.NEVER
-    facts = {name: scrub(value)[:MAX_FACT_CHARACTERS] for name, value in facts.items()}
-    said = scrub(" ".join(refusal.message.split()))[:MAX_MESSAGE_CHARACTERS]
-    return _MAKERS[refusal.trouble](_Case(refusal, vendor, model, said, facts, dict(options or {})))
+    return {name: scrub(value)[:MAX_FACT_CHARACTERS] for name, value in facts.items()}
 
 
 def broken(vendor: Vendor, what: str, model: str = "") -> BackendFailed:
@@ -87,6 +102,7 @@ class _Case:
     said: str
     facts: dict[str, str]
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    family: str = "text_to_text"
 
     def asked_to_wait(self) -> dict[str, str]:
         """Give the facts, with a mark where the vendor itself names the time: it is not asked again meanwhile."""
@@ -185,7 +201,7 @@ def _request(case: _Case) -> AutoMarketError:
     said = case.said or f"it refuses the request with {case.refusal.status}"
     message = f"{case.vendor.name}: {said}"
     if param in case.options:
-        fields = {f"header.text_to_text.{case.options[param]}": said}
+        fields = {f"header.{case.family}.{case.options[param]}": said}
         return OptionInvalid(message, hint="leave it out for this model", fields=fields, metadata=case.facts)
     return InvalidRequestError(
         message, fields={scrub(param)[:MAX_FACT_CHARACTERS]: said} if param else None, metadata=case.facts

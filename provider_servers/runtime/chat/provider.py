@@ -1,4 +1,4 @@
-"""What providers of vendors' language models share: the key, the connection, the list of models, how the vendor is."""
+"""What providers of vendors' models share: the key, the connection, the list of models, how the vendor is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REFRESH_SECONDS, REFRESH_AGAIN_SECONDS = 3600.0, 60.0
 
 
 class VendorProvider(Provider):
-    """A vendor's language models. A vendor's class says what it is, lists its models and reads its answers.
+    """A vendor's models that answer in one request. A vendor's class says what it is, lists its models and runs them.
 
     Class attributes: `vendor`, `settings_class`, `default_url`, and `url_variable`, the environment variable of the
     address, for hints.
@@ -82,6 +82,10 @@ class VendorProvider(Provider):
     def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
         """Read an answer that is no success."""
         ...
+
+    def special_error(self, refusal: Refusal, model: str) -> AutoMarketError | None:  # noqa: ARG002 - there is none here
+        """Give the error for a refusal of which more is known than what all vendors have in common; else None."""
+        return None
 
     @abstractmethod
     def built_in(self) -> list[Model]:
@@ -202,6 +206,7 @@ class VendorProvider(Provider):
             first_seconds=settings.timeout,
             idle_seconds=settings.idle_timeout,
             base_url_variable=self.url_variable,
+            special=self.special_error,
         )
 
     def _new_circuits(self) -> Circuits:

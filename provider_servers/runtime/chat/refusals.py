@@ -92,7 +92,8 @@ _RULES = (
     _Rule(
         Trouble.CREDIT,
         frozenset(("insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached", "billing_error"))
-        | {"project_spend_limit_exceeded", "enforced_spend_limit_reached", "payment_required", "credit_limit"},
+        | {"project_spend_limit_exceeded", "enforced_spend_limit_reached", "payment_required", "credit_limit"}
+        | {"quota_exceeded"},
         (402,),
         re.compile(r"credit balance is too low|spend(ing)? limit|usage limits?\b.*\breached", re.IGNORECASE),
         (400, 403, 429),
@@ -108,7 +109,11 @@ _RULES = (
         ),
         (400, 403, 413, 422, 500),
     ),
-    _Rule(Trouble.CONTENT, frozenset(("content_policy_violation", "content_filter", "moderation_blocked", "refusal"))),
+    _Rule(
+        Trouble.CONTENT,
+        frozenset(("content_policy_violation", "content_filter", "moderation_blocked", "refusal"))
+        | {"content_against_policy"},
+    ),
     _Rule(
         Trouble.MODEL,
         frozenset(("model_not_found", "model_not_available")),
@@ -118,7 +123,8 @@ _RULES = (
     ),
     _Rule(
         Trouble.OVERLOAD,
-        frozenset(("overloaded_error", "provider_overloaded", "server_is_overloaded", "service_unavailable_error")),
+        frozenset(("overloaded_error", "provider_overloaded", "server_is_overloaded", "service_unavailable_error"))
+        | {"system_busy"},
         (503, 529),
     ),
     _Rule(Trouble.RATE, frozenset(("rate_limit_exceeded", "rate_limit_error", "slow_down")), (429,)),

@@ -97,7 +97,7 @@ async def send(
     url: str,
     *,
     params: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | aiohttp.FormData | None = None,
     headers: Mapping[str, str] | None = None,
     attempt: Attempt | None = None,
 ) -> aiohttp.ClientResponse:
@@ -109,7 +109,9 @@ async def send(
     Raises:
         aiohttp.ClientError: there is no answer.
     """
-    data = io.BytesIO(body) if body is not None and len(body) > _SMALL_BYTES else body
+    data: Any = body
+    if isinstance(body, bytes) and len(body) > _SMALL_BYTES:
+        data = io.BytesIO(body)
     return await http.request(
         method, url, params=params, data=data, headers=headers, allow_redirects=False, trace_request_ctx=attempt
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from provider_servers.runtime.chat.connection_faults import said, tls_fault, was
 from provider_servers.runtime.chat.errors import broken, to_error
 from provider_servers.runtime.chat.reading import stalled
 from provider_servers.runtime.chat.transport import Attempt, is_success, read, send
+from provider_servers.runtime.multipart import Form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -29,6 +30,7 @@ PATIENCE_HINT = "try again, or allow more time by the provider's settings timeou
 AT_ONCE_SECONDS = 0.5
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_REFUSAL_BYTES = 256 * 1024
+SLOW_BYTES_A_SECOND = 64 * 1024  # an upload that is slower than this is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Upstream:
         first_seconds: how long the head of an answer may take.
         idle_seconds: how long a stream may be silent.
         base_url_variable: the environment variable of the address, for hints.
+        special: gives the error for a refusal of which this vendor's provider knows more, given the model; else None.
     """
 
     vendor: Vendor
@@ -54,6 +57,7 @@ class Upstream:
     first_seconds: float = 600.0
     idle_seconds: float = 120.0
     base_url_variable: str = ""
+    special: Callable[[Refusal, str], AutoMarketError | None] = lambda _refusal, _model: None
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
         """Give the body of an answer.
@@ -75,46 +79,73 @@ class Upstream:
     async def post(
         self, path: str, body: bytes, *, model: str, options: Mapping[str, str] | None = None
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Post JSON; give an answer as `request` does."""
+        async with self.request("POST", path, body=body, model=model, options=options) as response:
+            yield response
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Form | None = None,
+        model: str = "",
+        options: Mapping[str, str] | None = None,
+        family: str = "text_to_text",
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Give an answer whose body is not read yet; leaving the block closes the connection unless it was read whole.
 
         Args:
+            method: "GET", "POST", "DELETE".
             path: below the base address.
-            body: JSON.
+            params: of the query.
+            body: JSON, or a form, whose files are read while they are sent.
             model: what is asked, for errors.
             options: our options by the vendor's names for them, for errors.
+            family: the field of the header that holds the typed options, for errors.
 
         Raises:
             AutoMarketError: there is none, or it is no success.
         """
         try:
-            async with self._send("POST", path, body=body) as response:
+            async with self._send(method, path, params=params, body=body) as response:
                 if not is_success(response):
-                    raise await self.refused(response, model, options)
+                    raise await self.refused(response, model, options, family)
                 yield response
         except aiohttp.ClientError as error:
             raise self.unreachable(error, model) from None
 
     @asynccontextmanager
     async def _send(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | Form | None = None
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        response = await self._begin(method, path, params, body)
-        try:
-            yield response
-        finally:
-            response.close()
+        with ExitStack() as files:
+            response = await self._begin(method, path, params, body, files)
+            try:
+                yield response
+            finally:
+                response.close()
 
     async def _begin(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | Form | None,
+        files: ExitStack,
     ) -> aiohttp.ClientResponse:
-        headers = dict(self.headers) | ({"content-type": "application/json"} if body is not None else {})
+        headers = dict(self.headers) | ({"content-type": "application/json"} if isinstance(body, bytes) else {})
         url = self.base_url + path
+        patience = self.first_seconds + (body.size / SLOW_BYTES_A_SECOND if isinstance(body, Form) else 0)
         for last in (False, True):
             attempt, begin = Attempt(), time.monotonic()
             try:
-                async with asyncio.timeout(self.first_seconds):
+                data = body.open(files) if isinstance(body, Form) else body
+                async with asyncio.timeout(patience):
                     return await send(
-                        self.connect(), method, url, params=params, body=body, headers=headers, attempt=attempt
+                        self.connect(), method, url, params=params, body=data, headers=headers, attempt=attempt
                     )
             except aiohttp.ClientError as error:
                 # A connection that was kept for later and closed meanwhile: the vendor has not seen the request.
@@ -122,7 +153,7 @@ class Upstream:
                 if last or is_late or not attempt.is_reused or not was_closed(error):
                     raise
             except TimeoutError:
-                raise stalled(self.vendor.name, self.first_seconds, PATIENCE_HINT) from None
+                raise stalled(self.vendor.name, patience, PATIENCE_HINT) from None
         raise AssertionError  # the second attempt returns or raises
 
     async def body(self, response: aiohttp.ClientResponse, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -139,8 +170,30 @@ class Upstream:
                 raise broken(self.vendor, "the answer is too large")
         return b"".join(pieces)
 
+    async def pieces(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+        """Give the body of an answer as it comes. Closing this does not close the answer, which is its owner's.
+
+        Raises:
+            BackendFailed: it is silent for too long, or the connection broke before its end.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(self.idle_seconds):
+                    piece = await read(response)
+            except TimeoutError:
+                raise stalled(self.vendor.name, self.idle_seconds, PATIENCE_HINT) from None
+            except aiohttp.ClientError as error:
+                raise self.unreachable(error) from None
+            if not piece:
+                return
+            yield piece
+
     async def refused(
-        self, response: aiohttp.ClientResponse, model: str = "", options: Mapping[str, str] | None = None
+        self,
+        response: aiohttp.ClientResponse,
+        model: str = "",
+        options: Mapping[str, str] | None = None,
+        family: str = "text_to_text",
     ) -> AutoMarketError:
         """Give the error for an answer that is no success."""
         if 300 <= response.status < 400:
@@ -151,7 +204,8 @@ class Upstream:
                 body = await self.body(response, MAX_REFUSAL_BYTES)
         except (TimeoutError, BackendFailed, aiohttp.ClientError):
             pass  # the status alone has to do
-        return to_error(self.read_refusal(response.status, response.headers, body), self.vendor, model, options)
+        refusal = self.read_refusal(response.status, response.headers, body)
+        return self.special(refusal, model) or to_error(refusal, self.vendor, model, options, family)
 
     def _redirected(self, response: aiohttp.ClientResponse) -> ProviderNotConfigured:
         """Give the error for an answer from elsewhere; a key is not taken there."""
