@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from automarket.assets.formats import Format
     from provider_servers.runtime.chat.upstream import Upstream
 
 PAGE_SIZE = 100
@@ -99,10 +100,10 @@ class ElevenLabsClient:
 
     @asynccontextmanager
     async def transcribe(
-        self, audio: Path, media_type: str, fields: Sequence[tuple[str, str]]
+        self, audio: Path, kind: Format, fields: Sequence[tuple[str, str]]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Have a recording written down; the file is read while it is sent."""
-        form = Form(tuple(fields), (FilePart("file", f"audio.{media_type.rpartition('/')[2]}", media_type, audio),))
+        form = Form(tuple(fields), (FilePart("file", f"audio.{kind.extensions[0]}", kind.media_type, audio),))
         asked = self._upstream.request(
             "POST",
             "/v1/speech-to-text",

@@ -28,7 +28,7 @@ class Language(msgspec.Struct):
     language_id: str
 
 
-class Rates(msgspec.Struct):
+class Rates(msgspec.Struct, frozen=True):
     """How many credits a character costs."""
 
     character_cost_multiplier: float = 1.0

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from automarket.assets.formats import recognise_file
 from provider_servers.elevenlabs import models, refusals
 from provider_servers.elevenlabs.client import ElevenLabsClient
 from provider_servers.elevenlabs.clones import Clones
@@ -160,9 +161,10 @@ class ElevenLabsProvider(VendorProvider):
         return Sounding(call, upstream, self._own.credit_price).effect()
 
     async def _hear(self, call: Call, upstream: Upstream) -> AsyncGenerator[Event]:
-        audio = call.input("audio")
+        audio = await call.input("audio").path()
+        kind = await asyncio.to_thread(recognise_file, audio)
         fields = form_fields(call.model.id, call.options)
-        async with ElevenLabsClient(upstream).transcribe(await audio.path(), audio.media_type, fields) as response:
+        async with ElevenLabsClient(upstream).transcribe(audio, kind, fields) as response:
             async with asyncio.timeout(upstream.first_seconds):
                 body = await upstream.body(response)
         try:

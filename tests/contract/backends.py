@@ -14,7 +14,7 @@ import httpx
 from tests.support.mesh import free_port
 from tests.support.require import require
 from tests.support.tiny_whisper import tiny_whisper
-from tests.vendors.running import STAND_INS, start
+from tests.vendors.running import MEDIA_STAND_INS, STAND_INS, start
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _NEEDS = {"whisper": "pocketsphinx", "chatterbox": "flite", "ollama": ""}
@@ -40,7 +40,7 @@ class Backends:
             return
         if provider in _READY:
             self._start(provider)
-        elif provider in STAND_INS:
+        elif provider in STAND_INS | MEDIA_STAND_INS:
             for name, value in start(provider, self._ends.callback):
                 self._set(name, value)
         elif provider == "faster-whisper":

@@ -47,6 +47,12 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"audio": media.speech_wav()}, {"language": "en"}, bad_options={"output_format": "docx"}),
     ],
     **{vendor: lambda _: [CHAT] for vendor in STAND_INS},
+    "elevenlabs": lambda media: [
+        Sample({"text": "Hello there."}, {"speed": 1.1}, "eleven_v3", bad_options={"speed": 9, "stability": 2}),
+        Sample({"text": "Hello there.", "voice": media.speech_wav()}, model="eleven_v3"),
+        Sample({"audio": media.speech_wav()}, {"word_timestamps": True}, "scribe_v2"),
+        Sample({"text": "rain"}, {"duration": 1}, "eleven_text_to_sound_v2", bad_options={"duration": 99}),
+    ],
 }
 
 # Calls whose inputs fit into one message.
@@ -59,6 +65,7 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "ollama": lambda media: SAMPLES["ollama"](media)[0],
     "faster-whisper": lambda media: Sample({"audio": _opus(media)}, {"language": "en"}),
     **{vendor: lambda _: CHAT for vendor in STAND_INS},
+    "elevenlabs": lambda media: SAMPLES["elevenlabs"](media)[0],
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.vendors import creatify, replicate
 from tests.vendors.anthropic import Anthropic
+from tests.vendors.elevenlabs import ElevenLabs
 from tests.vendors.http import FakeServer
 from tests.vendors.openai import OpenAI
 from tests.vendors.openrouter import OpenRouter
@@ -28,6 +29,7 @@ STAND_INS = {
 MEDIA_STAND_INS = {
     "replicate": (replicate.Replicate, ""),
     "creatify": (creatify.Creatify, ""),
+    "elevenlabs": (ElevenLabs, ""),
 }
 """Of vendors that make media."""
 
