@@ -48,8 +48,8 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
     ],
     **{vendor: lambda _: [CHAT] for vendor in STAND_INS},
     "elevenlabs": lambda media: [
-        Sample({"text": "Hello there."}, {"speed": 1.1}, "eleven_v3", bad_options={"speed": 9, "stability": 2}),
-        Sample({"text": "Hello there.", "voice": media.speech_wav()}, model="eleven_v3"),
+        Sample({"text": "Hello there."}, {"speed": 1.1}, "eleven_flash_v2_5", bad_options={"speed": 9, "stability": 2}),
+        Sample({"text": "Hello there.", "voice": media.speech_wav()}, model="eleven_flash_v2_5"),
         Sample({"audio": media.speech_wav()}, {"word_timestamps": True}, "scribe_v2"),
         Sample({"text": "rain"}, {"duration": 1}, "eleven_text_to_sound_v2", bad_options={"duration": 99}),
     ],
