@@ -540,6 +540,12 @@ class AssetCorrupt(DataLossError):
     reason = "ASSET_CORRUPT"
 
 
+class DatabaseDamaged(DataLossError):
+    """The file that jobs and usage are kept in cannot be read."""
+
+    reason = "DATABASE_DAMAGED"
+
+
 class OutputExpired(DataLossError):
     """The vendor no longer has what it made; it was paid for."""
 

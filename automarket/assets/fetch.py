@@ -59,7 +59,7 @@ async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
     """Fetch a URL into a file. Raises as `AssetLoader.from_url` does."""
     target = _parsed(url)
     # No redirect is followed unseen, and no proxy is used: it would choose the address itself.
-    trust = await asyncio.to_thread(_trusted)
+    trust = await asyncio.to_thread(trusted)
     async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         for _ in range(MAX_REDIRECTS + 1):
             request = await _request(client, target, allow_private=allow_private)
@@ -79,7 +79,7 @@ async def fetch(url: str, *, max_bytes: int, allow_private: bool) -> Spool:
     raise UnavailableError(f"{_shown(target)} redirects more than {MAX_REDIRECTS} times")
 
 
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """Trust whom this machine trusts (SSL_CERT_FILE counts), and whom the web does."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
@@ -98,13 +98,19 @@ def _parsed(url: str) -> httpx.URL:
 
 async def _request(client: httpx.AsyncClient, target: httpx.URL, *, allow_private: bool) -> httpx.Request:
     """Make the request, to an address that was checked; the name goes into the header and the TLS handshake."""
-    address = (await _addresses(target, allow_private=allow_private))[0]
+    address = (await addresses_of(target, allow_private=allow_private))[0]
     headers = {"Host": target.netloc.decode("ascii"), "User-Agent": "automarket", "Accept": "*/*"}
     pinned = target.copy_with(host=address, userinfo=b"")
     return client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": target.host})
 
 
-async def _addresses(target: httpx.URL, *, allow_private: bool) -> list[str]:
+async def addresses_of(target: httpx.URL, *, allow_private: bool) -> list[str]:
+    """Give the addresses that a URL leads to.
+
+    Raises:
+        AddressRefused: one of them is not public.
+        UnavailableError: nobody knows the host.
+    """
     port = target.port or (443 if target.scheme == "https" else 80)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(target.host, port, type=socket.SOCK_STREAM)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import HeaderMissing, HeaderRepeated, RegistrationInvalid
+from automarket.errors import HeaderMissing, HeaderRepeated, InvalidRequestError, RegistrationInvalid
 from automarket.v1 import registry_service_pb2
 from automarket.v1.registry_service_pb2_grpc import RegistryServiceServicer
+from gateway.control.usage.budgets import Wish
 from gateway.control.validation import check, check_update
 
 if TYPE_CHECKING:
@@ -16,14 +17,40 @@ if TYPE_CHECKING:
 
     from gateway.control.entries import InstanceEntry
     from gateway.control.registry import Registry
+    from gateway.control.usage.ledger import Ledger
+
+MAX_RECORDS = 1000
 
 
 class RegistryServicer(RegistryServiceServicer):
     """Takes provider servers into the mesh."""
 
-    def __init__(self, registry: Registry, asset_store: registry_service_pb2.AssetStoreLocation | None) -> None:
+    def __init__(
+        self, registry: Registry, asset_store: registry_service_pb2.AssetStoreLocation | None, ledger: Ledger
+    ) -> None:
         self._registry = registry
-        self._confirmed = registry_service_pb2.RegistrationConfirmed(asset_store=asset_store)
+        self._ledger = ledger
+        self._confirmed = registry_service_pb2.RegistrationConfirmed(
+            asset_store=asset_store, budgets=bool(ledger.budgets)
+        )
+
+    async def ReserveCost(
+        self, request: registry_service_pb2.ReserveCostRequest, context: Any
+    ) -> registry_service_pb2.ReserveCostResponse:
+        """Set aside what a call may cost."""
+        cost = request.cost if request.HasField("cost") else None
+        await self._ledger.reserve(Wish(request.provider_id, cost, request.currency, request.request_id))
+        return registry_service_pb2.ReserveCostResponse()
+
+    async def RecordUsage(
+        self, request: registry_service_pb2.RecordUsageRequest, context: Any
+    ) -> registry_service_pb2.RecordUsageResponse:
+        """Take what calls used."""
+        if len(request.records) > MAX_RECORDS:
+            message = f"at most {MAX_RECORDS:,} records at a time"
+            raise InvalidRequestError(message, fields={"records": "too many"})
+        await self._ledger.record(request.records, request.ended_request_ids)
+        return registry_service_pb2.RecordUsageResponse()
 
     async def Register(
         self, request_iterator: Any, context: Any

@@ -20,7 +20,7 @@ from automarket.errors import (
 )
 from gateway.relay.call import Call
 from gateway.relay.choice import AllBusy, choose
-from gateway.relay.destination import HEALTH, MODELS, Destination, fixed
+from gateway.relay.destination import HEALTH, MODELS, Destination, fixed, is_followed
 from gateway.relay.endings import Endings
 from gateway.relay.first_message import FirstMessage
 from gateway.relay.frames import ErrorCode
@@ -131,7 +131,7 @@ class Calls:
         path = call.head.path
         if path.startswith(HEALTH):
             self._health.begin(call, self.ends, end=end)
-        elif not path.startswith(MODELS):
+        elif not path.startswith(MODELS) or is_followed(path, call.head.ours):
             self.attempt(call)
         else:
             self._find_target(call, end=end)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 MODELS: Final = "/automarket.v1.ModelService/"
 HEALTH: Final = "/grpc.health.v1.Health/"
 _ASSETS: Final = "/automarket.v1.AssetService/"
-_CONTROL: Final = ("/automarket.v1.DiscoveryService/", "/automarket.v1.MediaProviderService/", "/grpc.reflection.")
+_CONTROL: Final = (
+    "/automarket.v1.DiscoveryService/",
+    "/automarket.v1.JobService/",
+    "/automarket.v1.MediaProviderService/",
+    "/automarket.v1.UsageService/",
+    "/grpc.reflection.",
+    MODELS,  # calls that are followed as jobs; no others come here
+)
+FOLLOW: Final = "automarket-follow"
+FOLLOW_AS_JOB: Final = "job"
+_FOLLOWED: Final = (f"{MODELS}Transform", f"{MODELS}Generate")
 _LONGEST_SHOWN: Final = 100
 
 
@@ -56,6 +66,11 @@ class Destination:
         """Say that nobody answers."""
         cls = StoreUnavailable if self.name == "asset store" else UnavailableError
         return cls(f"the {self.name} is not there now", hint="try again", retry_after=1.0)
+
+
+def is_followed(path: str, metadata: list[tuple[str, str]]) -> bool:
+    """Tell whether a call is to be a job, which control runs."""
+    return path in _FOLLOWED and (FOLLOW, FOLLOW_AS_JOB) in metadata
 
 
 def fixed(table: Table, path: str) -> Destination:

@@ -22,8 +22,10 @@ SERVICES: Final[tuple[str, ...]] = (
     "",
     "automarket.v1.AssetService",
     "automarket.v1.DiscoveryService",
+    "automarket.v1.JobService",
     "automarket.v1.MediaProviderService",
     "automarket.v1.ModelService",
+    "automarket.v1.UsageService",
     "grpc.health.v1.Health",
 )
 _PREFIX_BYTES: Final = 5

@@ -1,0 +1,1 @@
+"""Usage: what calls and jobs used and cost, and what may be spent."""
