@@ -62,7 +62,7 @@ class Database:
         self._path = path
         self._migrations = migrations
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
-        self._fault: AutoMarketError | None = None
+        self._fault: Exception | None = None
         self._connection = self._open()
         self._thread = threading.Thread(target=self._work, name="automarket-database", daemon=True)
         self._thread.start()
@@ -167,8 +167,10 @@ def _answer(pieces: list[_Piece]) -> None:
         piece.answer()
 
 
-def _again(error: AutoMarketError) -> AutoMarketError:
+def _again(error: Exception) -> Exception:
     """Give an error anew: one that is raised often would grow its traceback."""
+    if not isinstance(error, AutoMarketError):
+        return error
     return type(error)(error.message, hint=error.hint, retry_after=error.retry_after)
 
 

@@ -30,6 +30,7 @@ from provider_servers.runtime.describe import (
     Provider,
     Slot,
 )
+from provider_servers.runtime.estimates import Estimate, InputFacts
 from provider_servers.runtime.events import (
     Checkpoint,
     Composition,
@@ -64,10 +65,12 @@ __all__ = [
     "Checkpoint",
     "Completion",
     "Composition",
+    "Estimate",
     "Event",
     "FinishReason",
     "Generated",
     "ImageFormat",
+    "InputFacts",
     "Kind",
     "Media",
     "MessageRole",

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from automarket.secrets import scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from provider_servers.runtime.conversation import ChatMessage
     from provider_servers.runtime.conversations import ConversationReader
     from provider_servers.runtime.describe import Model
+    from provider_servers.runtime.estimates import InputFacts
     from provider_servers.runtime.media_input import MediaInput
     from provider_servers.runtime.workdir import Workdir
 
@@ -51,6 +53,7 @@ class Call:
             raises ResumeInvalid.
         keeps: the caller comes back with the last checkpoint: work at a vendor is left alone when the call ends early.
             Otherwise it is cancelled there.
+        facts: by slot, what is known of the inputs of a call whose cost is estimated; empty in one that runs.
     """
 
     model: Model
@@ -60,6 +63,7 @@ class Call:
     folder: Workdir = field(repr=False)
     resume: Resume | None = None
     keeps: bool = False
+    facts: Mapping[str, Sequence[InputFacts]] = field(default_factory=dict[str, "Sequence[InputFacts]"])
     slots: dict[str, list[MediaInput]] = field(default_factory=dict[str, "list[MediaInput]"])
     deadline_at: float | None = None
     log_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_LOG_LINES))

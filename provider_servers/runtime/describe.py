@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from automarket.media.info import AudioFormat, ImageFormat
     from automarket.voices import Voice
     from provider_servers.runtime.call import Call
+    from provider_servers.runtime.estimates import Estimate
     from provider_servers.runtime.events import Event
     from provider_servers.runtime.voices import NewVoice
 
@@ -200,6 +201,13 @@ class Provider(ABC):
     @abstractmethod
     def transform(self, call: Call) -> AsyncIterator[Event]:
         """Run a model: an async generator of events. It is closed when the caller goes away or the deadline passes."""
+
+    async def estimate(self, call: Call) -> Estimate | None:  # noqa: ARG002 - here nothing is known beyond the price
+        """Say what a call would cost, and spend nothing; None leaves it to the model's `pricing`.
+
+        `call.options` are checked; `call.facts` says what is known of the inputs, none of which is read.
+        """
+        return None
 
     async def open(self) -> None:
         """Get ready, once, before the first call: load weights, open connections."""

@@ -10,10 +10,15 @@ from automarket.errors import HeaderMissing, InputIncomplete, InvalidRequestErro
 from automarket.v1 import model_service_pb2 as pb
 from automarket.v1 import transform_pb2
 from automarket.v1.model_service_pb2_grpc import ModelServiceServicer
+from provider_servers.runtime.call import Call
 from provider_servers.runtime.descriptors import model_to_proto
+from provider_servers.runtime.estimates import estimate_to_proto, estimated, facts_of
+from provider_servers.runtime.options import read_options
+from provider_servers.runtime.prepare import fill_slots
 from provider_servers.runtime.run import Run
 from provider_servers.runtime.targets import found
 from provider_servers.runtime.text_options import check_ahead
+from provider_servers.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -65,6 +70,18 @@ class ModelServicer(ModelServiceServicer):
         async with aclosing(run.responses(pb.GenerateResponse)) as responses:
             async for response in responses:
                 yield response
+
+    async def EstimateCost(self, request: pb.EstimateCostRequest, context: Any) -> pb.EstimateCostResponse:
+        """Say what a call would cost; the options are checked as a call checks them."""
+        provider, header = self._host.provider, request.header
+        model, capability = await found(provider, request.target, _metadata(context))
+        await check_ahead(header.text_to_text)
+        slots = fill_slots(header.inputs, model, complete=False)
+        options = read_options(header, model)
+        facts = await facts_of(header.inputs, slots, self._host.store)
+        call = Call(model, capability, options, header.request_id, Workdir(), facts=facts)
+        estimate = await provider.estimate(call) or estimated(model, options, facts)
+        return pb.EstimateCostResponse(estimate=estimate_to_proto(estimate), provider_id=provider.id, model_id=model.id)
 
     async def _run(
         self,

@@ -36,8 +36,13 @@ MAX_INLINE_BYTES = 64 * 1024
 _HEADER_BYTES = len(wav_header(16_000, 1))
 
 
-def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model) -> list[Slot]:
+def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model, *, complete: bool = True) -> list[Slot]:
     """Give the slot of each input: the one it names, else the next in order.
+
+    Args:
+        inputs: as the header declares them.
+        model: whose slots they fill.
+        complete: required slots have to be filled.
 
     Raises:
         InputUnsuitable: a slot does not exist or is filled twice, or there are more inputs than slots.
@@ -62,7 +67,7 @@ def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model) -> list[Slot
             raise InputTooLarge(f"slot {slot.name!r} takes at most {slot.max_count}", fields={field_name: "too many"})
         filled.append(slot)
     for slot in model.inputs:
-        if not slot.optional and slot not in filled:
+        if complete and not slot.optional and slot not in filled:
             message = f"model {model.id} needs an input for slot {slot.name!r} ({slot.role})"
             raise InputIncomplete(message, fields={"header.inputs": f"slot {slot.name!r} is missing"})
     return filled

@@ -276,8 +276,8 @@ async def test_reflection_lists_the_public_services_and_describes_them(here):
         ]
         listed, described = [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
         names = {service.name for service in listed.list_services_response.service}
-        public = {"AssetService", "DiscoveryService", "MediaProviderService", "ModelService"}
-        assert {f"automarket.v1.{name}" for name in public} <= names
+        public = ("Asset", "Discovery", "Job", "MediaProvider", "Model", "Usage")
+        assert {f"automarket.v1.{name}Service" for name in public} <= names
         assert "automarket.v1.RegistryService" not in names
         assert described.file_descriptor_response.file_descriptor_proto
 
@@ -285,7 +285,7 @@ async def test_reflection_lists_the_public_services_and_describes_them(here):
 async def test_health_says_serving(here):
     async with here.running() as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for name in ("", "automarket.v1.ModelService"):
+        for name in ("", "automarket.v1.JobService", "automarket.v1.ModelService", "automarket.v1.UsageService"):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

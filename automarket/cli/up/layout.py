@@ -20,7 +20,7 @@ class Layout:
     """The folders and files of one mesh.
 
     Attributes:
-        data_dir: what is kept: assets and logs.
+        data_dir: what is kept: assets, jobs, usage and logs.
         socket_dir: the Unix sockets of the processes, for this user only.
     """
 
@@ -31,6 +31,11 @@ class Layout:
     def assets(self) -> Path:
         """The asset store's folder."""
         return self.data_dir / "assets"
+
+    @property
+    def state(self) -> Path:
+        """Control's folder: jobs and usage."""
+        return self.data_dir / "control"
 
     @property
     def logs(self) -> Path:

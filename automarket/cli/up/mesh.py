@@ -142,6 +142,7 @@ class LocalMesh:
             *("--store", self.layout.socket(STORE)),
             *("--content-directory", str(self.layout.assets / "content")),
             *("--known-providers", str(self.layout.known_providers)),
+            *("--data-dir", str(self.layout.state)),
         )
 
     def _worker(self, name: str) -> ChildSpec:

@@ -153,7 +153,7 @@ class Attempt:
                 if await self._take(event):
                     return
         finally:
-            left = [one for one in (cut, reading) if one is not None]
+            left: list[asyncio.Future[Any]] = [one for one in (cut, reading) if one is not None]
             for one in left:
                 one.cancel()
             await asyncio.gather(*left, return_exceptions=True)

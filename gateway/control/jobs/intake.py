@@ -31,7 +31,7 @@ from gateway.control.jobs.states import set_time
 from gateway.control.jobs.webhooks import check_webhook
 
 if TYPE_CHECKING:
-    from automarket.v1 import transform_pb2
+    from automarket.v1 import model_pb2, transform_pb2
     from automarket.v1.model_service_pb2_grpc import ModelServiceAsyncStub
     from gateway.control.jobs.places import Place
     from gateway.control.jobs.runner import Runner
@@ -90,8 +90,11 @@ class Intake:
         await self._check_assets(request.header)
         try:
             place = self._runner.places.route(request.target)
-        except UnavailableError:  # it is known, and will be back
-            return "", None
+        except UnavailableError:
+            if not self._runner.places.knows(request.target):
+                raise
+            return "", None  # it will be back
+        check_slots(request.header, place.model)
         estimate = await self._estimate(request, place)
         if place.remote:
             await self._runner.ledger.check_budget(place.route.provider_id, estimate)
@@ -127,6 +130,19 @@ class Intake:
                 raise
             return None
         return answer.estimate if answer.HasField("estimate") else None
+
+
+def check_slots(header: transform_pb2.TransformHeader, model: model_pb2.Model) -> None:
+    """Check that every slot that has to be filled is.
+
+    Raises:
+        InputIncomplete: one is not.
+    """
+    named = {one.slot for one in header.inputs}
+    missing = [slot.name for slot in model.inputs if not slot.optional and slot.name not in named]
+    if len(missing) > sum(not one.slot for one in header.inputs):
+        message = f"model {model.id} needs an input for slot {missing[-1]!r}"
+        raise InputIncomplete(message, fields={"header.inputs": f"slot {missing[-1]!r} is missing"})
 
 
 def check(request: pb.CreateJobRequest, *, can_tell: bool) -> None:

@@ -17,6 +17,7 @@ from automarket.errors import (
     HeaderRepeated,
     InputIncomplete,
     InputOutOfOrder,
+    MethodUnknown,
     StoreUnavailable,
 )
 from automarket.rpc.channel import open_channel
@@ -42,6 +43,14 @@ class FollowedModels(ModelServiceServicer):
         self._runner = runner
         self._intake = intake
         self._store_address = store_address
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        """Send the caller to where models are: the public port."""
+        raise _elsewhere()
+
+    async def EstimateCost(self, request: pb.EstimateCostRequest, context: Any) -> pb.EstimateCostResponse:
+        """Send the caller to where models are: the public port."""
+        raise _elsewhere()
 
     async def Transform(self, request_iterator: Any, context: Any) -> AsyncGenerator[pb.TransformResponse]:
         """Run a model over inputs that may be streamed, as a job."""
@@ -87,6 +96,10 @@ class FollowedModels(ModelServiceServicer):
                 declared = header.inputs[number]
                 declared.digest = asset.digest
                 declared.media_type = declared.media_type or asset.media_type
+
+
+def _elsewhere() -> MethodUnknown:
+    return MethodUnknown("control runs no models", hint="call the mesh at its public address")
 
 
 class _Ending:

@@ -10,6 +10,7 @@ from automarket.v1 import model_pb2
 from gateway.control.jobs.verdict import Manner
 from gateway.relay.balance import Balance
 from gateway.relay.choice import choose
+from gateway.relay.offers import named
 from gateway.relay.target import Target
 from gateway.targets import target_from_proto
 
@@ -33,10 +34,12 @@ class Place:
 
     Attributes:
         manner: how calls of the model may be repeated.
+        model: the model.
         remote: the provider is a vendor's.
     """
 
     route: Route
+    model: model_pb2.Model
     manner: Manner
     remote: bool
 
@@ -86,12 +89,17 @@ class Places:
         """
         return self._place(choose(self.table(), target_from_proto(target), self._balance, now=time.monotonic()))
 
+    def knows(self, target: model_pb2.Target) -> bool:
+        """Tell whether somebody has what is asked for, here now or not."""
+        table = self.table()
+        return any(any(named(table, one)) for one in target_from_proto(target).alternatives())
+
     def _place(self, route: Route) -> Place:
         entry = self._registry.provider(route.provider_id)
         model = next(one for one in entry.models if one.id == route.model_id)
         remote = entry.provider.kind == model_pb2.PROVIDER_KIND_REMOTE
         harmless = not remote or model.replay_safe or model.deduplicates
-        return Place(route, Manner(model.resumable, harmless), remote)
+        return Place(route, model, Manner(model.resumable, harmless), remote)
 
     def free(self, provider_id: str) -> int:
         """Give how many more jobs a provider takes."""

@@ -87,7 +87,8 @@ def _budget(entry: Any) -> Budget:
     if isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 0:
         message = f"a budget's limit is a number of at least 0, not {json.dumps(limit)[:50]}"
         raise ValueError(message)
-    budget = Budget(**{**facts, "limit": float(limit)})
+    words = {name: str(facts[name]) for name in ("currency", "period", "provider") if name in facts}
+    budget = Budget(float(limit), **words)
     if budget.period not in PERIODS:
         message = f"a budget's period is one of {', '.join(PERIODS)}, not {budget.period!r}"
         raise ValueError(message)
