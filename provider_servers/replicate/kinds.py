@@ -164,7 +164,7 @@ def _slot(name: str, role: Role, one: CogInput, capability: str) -> MediaSlot:
     slot = Slot(
         name,
         role,
-        optional=not one.required,
+        optional=not (one.required or _needs(capability, name)),
         repeated=one.files > 1,
         media_types=_TYPES.get(role, ()),
         max_bytes=MAX_FILE_BYTES,
@@ -172,6 +172,11 @@ def _slot(name: str, role: Role, one: CogInput, capability: str) -> MediaSlot:
         description=" ".join(one.description.split()),
     )
     return MediaSlot(slot, one)
+
+
+def _needs(capability: str, slot: str) -> bool:
+    """Tell whether a model that is known to make something of a medium needs it, be it optional in its schema."""
+    return capability.startswith(f"{slot}-to-")
 
 
 def _output(model: CogModel) -> tuple[Role, tuple[str, ...]]:

@@ -6,7 +6,7 @@ What befalls a prediction the name of its model says, where that is "acme/..."; 
 | --- | --- |
 | slow | it is processing for ever |
 | late-cancel | a cancel is answered, and comes too late |
-| fails, fails-oddly, nsfw | it fails: with a sentence, with an object, by the safety check |
+| fails, fails-oddly, nsfw, sensitive | it fails: with a sentence, with an object, by a safety check |
 | aborted, empty, removed, expired | it ends as such; its output is an empty list, was removed, or answers 404 |
 | no-credit, forbidden, throttled, throttled-text, bad-version, broken, overloaded, html-502, page | it is refused |
 | lost, twins | it is taken, and the answer never comes; of the twins there are two, as if made by somebody else |
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 PAGE = 100
 NSFW = "NSFW content detected. Try running it again, or try a different prompt."
-NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB (E005)"
+SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB"
 CREDIT = (
     "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to purchase "
     "credit. Once you purchase credit, please wait a few minutes before trying again."
@@ -189,7 +190,7 @@ class Replicate:
             return "starting"
         if elapsed < self.starting + self.processing or self.stays == "processing" or one.scenario == "slow":
             return "processing"
-        return "failed" if one.scenario in ("fails", "fails-oddly", "nsfw", "says-then-fails") else "succeeded"
+        return "failed" if one.scenario in FAILING else "succeeded"
 
     def _get(self, request: Request, name: str) -> Reply:
         one = self.predictions.get(name)
@@ -254,8 +255,8 @@ class Replicate:
             return "Prediction was aborted before it started: its deadline passed."
         if status != "failed":
             return None
-        oddly = {"detail": NO_MEMORY, "code": "E005"}
-        return {"nsfw": NSFW, "fails-oddly": oddly}.get(one.scenario, NO_MEMORY)
+        oddly = {"detail": NO_MEMORY, "code": "E1001"}
+        return {"nsfw": NSFW, "sensitive": SENSITIVE, "fails-oddly": oddly}.get(one.scenario, NO_MEMORY)
 
     def _output(self, one: Prediction, status: str, base: str) -> Any:
         if _tells(one.model):
@@ -313,7 +314,7 @@ class Replicate:
                 "is_official": model.official,
                 "run_count": 5,
                 "cover_image_url": None,
-                "default_example": None,
+                "default_example": _example(model) if owner != "acme" else None,
                 "latest_version": _version_of(model),
             }
         )
@@ -362,12 +363,35 @@ def sse(name: str, number: int, data: str) -> bytes:
     return f"event: {name}\nid: 1690212292:{number}\n{lines}\n".encode()
 
 
+FAILING = ("fails", "fails-oddly", "nsfw", "sensitive", "says-then-fails")
+
+
 def _late(reply: Reply, seconds: float) -> Reply:
     return Reply(reply.status, reply.body, headers=reply.headers, late=seconds)
 
 
 def _tells(model: FakeModel) -> bool:
     return "x-cog-array-type" in model.output
+
+
+def _example(model: FakeModel) -> dict[str, Any] | None:
+    """Give the prediction that a model's page shows."""
+    if model.makes in ("text", "object"):
+        return None
+    suffix = {"speech": "wav"}.get(model.makes, model.makes)
+    files = [f"https://replicate.delivery/xezq/1/out-0.{suffix}"]
+    return {
+        "id": "gm3qorzdhgbfurvjtvhg6dckhu",
+        "model": model.name,
+        "version": model.version,
+        "status": "succeeded",
+        "input": dict.fromkeys(model.required, "https://replicate.delivery/pbxt/in"),
+        "output": files if model.output.get("type") == "array" else files[0],
+        "logs": "",
+        "error": None,
+        "created_at": "2026-01-02T03:04:05.678Z",
+        "urls": {},
+    }
 
 
 def _version_of(model: FakeModel) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class Files:
 
     def upload(self, request: Request) -> Reply:
         head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
-        parts: Any = BytesParser().parsebytes(head + request.body).get_payload()
+        body = request.body if request.file is None else request.file.read_bytes()
+        parts: Any = BytesParser().parsebytes(head + body).get_payload()
         named = {part.get_param("name", header="content-disposition"): part for part in parts}
         if "content" not in named:
             return problem(422, "- content is required\n", "Input validation failed")

@@ -95,6 +95,7 @@ SCENARIOS = (
     "fails",
     "fails-oddly",
     "nsfw",
+    "sensitive",
     "aborted",
     "empty",
     "removed",

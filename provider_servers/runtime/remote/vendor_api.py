@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.upstream import Upstream
 
 ANSWER_SECONDS = 60.0
+UPLOAD_SECONDS = 3600.0
 UPLOADED_SECONDS = 300.0  # from the last byte to the answer
 PIECE_BYTES = 256 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -192,6 +193,31 @@ class VendorApi:
                 raise Unanswered(broken(self.upstream.vendor, "the answer is too large", self.model), reached=True)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, headers, b"".join(pieces))
+
+    async def send_form(self, address: str, form: aiohttp.FormData, *, seconds: float = UPLOAD_SECONDS) -> Answer:
+        """Upload a form with the vendor's key; files in it are sent as they are read.
+
+        Raises:
+            Unanswered: there is no answer.
+            AutoMarketError: it is no success.
+        """
+        url = self.url(address)
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self.connect(url).post(
+                    url, data=form, headers=self.upstream.headers, allow_redirects=False
+                )
+                try:
+                    answer = await self.answer_of(response)
+                finally:
+                    response.close()
+        except aiohttp.ClientError as error:
+            raise self.unanswered(error, address) from None
+        except TimeoutError:
+            raise Unanswered(self.odd(f"an upload took more than {seconds:g} s"), reached=True) from None
+        if not answer.is_success:
+            raise self.refused(answer)
+        return answer
 
     async def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         """Ask for something; give an answer of success.
