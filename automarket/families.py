@@ -51,9 +51,11 @@ _EXCLUDES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 }
 _TOGETHER: Final[dict[str, tuple[tuple[str, str], ...]]] = {"text_to_image": (("width", "height"),)}
 
-# What people mean the same by, or nearly, the nearest first within a row. Spelling alone would not find them.
+# What people mean the same by as by the first of a row, or nearly, the nearest first. Spelling would not find them.
 _KIN: Final = (
-    ("num_frames", "video_length", "duration", "fps"),
+    ("num_frames", "frame_num", "video_length", "duration"),
+    ("video_length", "duration", "seconds", "num_frames"),
+    ("duration", "video_length", "seconds", "num_frames"),
     ("fps", "frames_per_second", "frame_rate", "target_fps", "num_frames", "video_length"),
     ("width", "height", "image_size", "size", "aspect_ratio", "resolution"),
     ("aspect_ratio", "ratio", "image_size", "size", "width", "resolution"),
@@ -88,11 +90,10 @@ def nearest(name: str, known: Collection[str]) -> str:
     spelt = difflib.get_close_matches(name, known, 1, cutoff=0.8)
     if spelt:
         return spelt[0]
-    for row in _KIN:
-        if name in row:
-            found = next((one for one in row if one != name and one in known), "")
-            if found:
-                return found
+    rows = [row for row in _KIN if name == row[0]] or [row for row in _KIN if name in row]
+    found = next((one for row in rows for one in row if one != name and one in known), "")
+    if found:
+        return found
     loosely = difflib.get_close_matches(name, known, 1, cutoff=0.5)
     return loosely[0] if loosely else ""
 

@@ -33,6 +33,7 @@ def test_a_model_takes_options_of_what_it_does_and_of_what_that_is_a_kind_of():
         ("resolution", ["scale"], "scale"),
         ("langauge", ["language", "prompt"], "language"),
         ("seeds", ["seed"], "seed"),
+        ("fps", ["duration", "seed"], ""),
         ("zzz", ["seed"], ""),
     ],
 )

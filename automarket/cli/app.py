@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from automarket.cli import assets, chat, compare, doctor, new_provider, overview, services, transform, voices
+from automarket.cli import (
+    assets,
+    chat,
+    compare,
+    doctor,
+    image,
+    new_provider,
+    overview,
+    services,
+    speak,
+    transform,
+    video,
+    voices,
+)
 from automarket.cli.exits import epilog
 from automarket.cli.up import command as up_command
 
@@ -41,6 +54,9 @@ app.command()(overview.providers)
 app.command()(overview.models)
 app.command()(overview.capabilities)
 app.command()(transform.transform)
+app.command()(image.image)
+app.command()(video.video)
+app.command()(speak.speak)
 app.command()(chat.chat)
 app.command()(compare.compare)
 app.add_typer(services.app, name="services")

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from automarket.errors import InvalidRequestError
+from automarket.errors import AutoMarketError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -29,13 +29,37 @@ _SOUND_OR_PICTURE = ("audio", "speech", "image")
 
 def format_for(out: str, model: ModelInfo) -> dict[str, Any]:
     """Give the `format` option that makes the model write what the file's name says; empty when there is none."""
-    container = _CONTAINERS.get(Path(out).suffix.lower().removeprefix("."))
+    container = container_of(out)
     properties = cast("dict[str, Any]", (model.options_schema or {}).get("properties") or {})
-    if container is None or "format" not in properties:
+    parts = cast("dict[str, Any]", cast("dict[str, Any]", properties.get("format") or {}).get("properties") or {})
+    taken = cast("list[str]", cast("dict[str, Any]", parts.get("container") or {}).get("enum") or [container])
+    if container is None or "format" not in properties or container not in taken:
         return {}
     if not any(output.role in _SOUND_OR_PICTURE for output in model.outputs):
         return {}
     return {"format": {"container": container}}
+
+
+def container_of(out: str) -> str | None:
+    """Give the container of sound or a picture that a file's name says; None when it says none."""
+    return _CONTAINERS.get(Path(out).suffix.lower().removeprefix("."))
+
+
+async def as_named(asset: Asset, path: Path) -> Asset:
+    """Give sound or a picture in the form that the file's name says; what cannot be cast here stays as it is."""
+    from automarket.assets import Audio, Image
+
+    container = container_of(str(path))
+    if container is None or container in (asset.format.name, *asset.format.extensions):
+        return asset
+    try:
+        if isinstance(asset, Image) and container in ("png", "jpeg", "webp"):
+            return await asset.as_image(container=container)
+        if isinstance(asset, Audio) and container not in ("png", "jpeg", "webp"):
+            return await asset.as_audio(container=container)
+    except AutoMarketError:  # FFmpeg is not here, or cannot: the caller is told what the file holds
+        pass
+    return asset
 
 
 def paths_for(out: str, assets: Sequence[Asset]) -> list[Path]:

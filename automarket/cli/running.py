@@ -27,6 +27,17 @@ Address = Annotated[
         show_default=False,
     ),
 ]
+ModelName = Annotated[str, typer.Option("--model", "-m", help="Which model.")]
+ProviderName = Annotated[str, typer.Option("--provider", "-p", help="Whose.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the model; again for more. See `models M`."),
+]
+Out = Annotated[
+    str, typer.Option("-o", "--output", metavar="OUT", help="File to write, folder for several, - for standard out.")
+]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Give up after so many seconds.", min=0.001)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 

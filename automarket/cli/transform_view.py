@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from automarket.assets.media import Media
 from automarket.cli.plain import clean, clock, passed, seconds, short_digest
+from automarket.cli.stages import Stages
 from automarket.client import events as e
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from automarket.assets import Asset
     from automarket.cli.progress import LiveProgress
     from automarket.cli.terminal import Terminal
     from automarket.client.results import Report
@@ -26,13 +29,17 @@ class TransformView:
         progress: the lines that move.
         names: what the inputs are called, in the order of the call.
         words: whether words are shown as they arrive.
+        quiet: show nothing of the work where nobody watches either.
     """
 
-    def __init__(self, screen: Terminal, progress: LiveProgress, names: Sequence[str], *, words: bool) -> None:
+    def __init__(
+        self, screen: Terminal, progress: LiveProgress, names: Sequence[str], *, words: bool, quiet: bool = False
+    ) -> None:
         self._screen = screen
         self._progress = progress
         self._names = names
         self._words = words
+        self._stages = Stages(screen, progress, quiet=quiet)
         self._mid_line = False
         self.segments: list[e.Segment] = []
         self.showed_text = False
@@ -48,7 +55,7 @@ class TransformView:
             case e.Accepted():
                 self._progress.work(_RUN, " ".join(dict.fromkeys((event.provider_id, event.model_id))), None)
             case e.Progress():
-                self._progress.work(_RUN, event.phase, event.fraction, event.message)
+                self._stages.show(_RUN, event)
             case e.OutputChunk():
                 self._progress.bytes(_RUN, "receiving", event.offset_bytes + len(event.data), None)
             case e.Segment():
@@ -104,6 +111,25 @@ def route_lines(report: Report, names: Sequence[str]) -> Iterator[tuple[str, str
         yield "usage", f"{usage.input_units:g} in, {usage.output_units:g} out ({usage.unit}){cost}"
     if report.trace_id:
         yield "trace", report.trace_id
+
+
+def made_lines(assets: Iterable[Asset]) -> Iterator[tuple[str, str]]:
+    """Say what is known of media that a model made: size and length, seed, what the vendor said of it."""
+    for asset in assets:
+        about = asset.metadata if isinstance(asset, Media) else None
+        if about is None:
+            continue
+        size = "{} x {}".format(*about.resolution) if about.resolution else ""
+        length = seconds(about.duration) if about.duration else ""
+        rate = f"{about.frame_rate:g} pictures a second" if about.frame_rate else ""
+        if told := ", ".join(filter(None, (size, length, rate))):
+            yield "media", told
+        if about.seed is not None:
+            yield "seed", str(about.seed)
+        if about.flagged or about.safety_flags:
+            yield "safety", f"the vendor objected: {', '.join(about.safety_flags) or 'it does not say to what'}"
+        if about.revised_prompt:
+            yield "revised", about.revised_prompt
 
 
 def describe_cast(spec: CastSpec | None) -> str:

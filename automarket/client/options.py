@@ -66,7 +66,7 @@ def check_known(options: Iterable[str], schema: Mapping[str, Any] | None) -> Non
     for name in options:
         if name not in known:
             near = nearest(name, known)
-            hint = f"did you mean {near}?" if near else f"it takes: {', '.join(known) or 'no options'}"
+            hint = f"did you mean {near}?" if near else f"it takes: {', '.join(sorted(known)) or 'no options'}"
             raise OptionUnknown(f"the model takes no option {name!r}", hint=hint, fields={name: "unknown option"})
 
 

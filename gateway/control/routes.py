@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from automarket import capabilities
 from automarket.v1 import endpoint_pb2, model_pb2
-from gateway.control.names import all_capabilities, makes, takes
+from gateway.control.names import all_capabilities, capability_names, makes, takes
 from gateway.relay.table import Instance, Load, Model, Provider, Table, encode_load, encode_table
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def _model(model: model_pb2.Model) -> Model:
         id=model.id,
         names=tuple(name for name in (model.id, model.canonical_id, *model.aliases) if name),
         capabilities=all_capabilities(model),
+        own=tuple(capability_names(model)),
         takes=takes(model),
         makes=makes(model),
         replay_safe=model.replay_safe,

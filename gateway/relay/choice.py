@@ -1,9 +1,10 @@
 """Choosing a route: which model of which instance takes a call.
 
-Among the instances that fit, those here come before vendors, and those that take work at once before those whose
-backend has to be started. Then the one with the fewest calls for each of its places
-takes the call, then the one that answers sooner, then the one whose turn it is. Instances that keep failing are passed
-over while others are left, and so are vendors that asked to wait, be the others fallbacks.
+Among the instances that fit, those of models that can do what is asked for come before those that can do a kind of it,
+those here before vendors, and those that take work at once before those whose backend has to be started. Then the one
+with the fewest calls for each of its places takes the call, then the one that answers sooner, then the one whose turn
+it is. Instances that keep failing are passed over while others are left, and so are vendors that asked to wait, be the
+others fallbacks.
 """
 
 from __future__ import annotations

@@ -50,8 +50,9 @@ Pools = tuple[tuple[Candidate, ...], ...]
 class Offers:
     """Finds candidates in pools: what runs here, and vendors, which cost money and come second.
 
-    Within each, instances that take work at once come before those whose backend has to be started first. Those whose
-    backend has failed come last of all.
+    Models that can do what is asked for come before those that can do a kind of it only: whoever asks for
+    video-to-video does not mean to compose. Within each pool, instances that take work at once come before those whose
+    backend has to be started first. Those whose backend has failed come last of all.
 
     What names say is kept while no name changes; what the load says, until a new table comes.
     """
@@ -122,10 +123,12 @@ def _says_the_same(before: Table, now: Table) -> bool:
 
 def _offers(table: Table, target: Target) -> OfferPools:
     places = {provider.id: at for at, provider in enumerate(table.providers)}
-    pools: tuple[dict[str, Offer], dict[str, Offer]] = ({}, {})
+    capability = capability_of(table, target)
+    pools: tuple[dict[str, Offer], ...] = ({}, {}, {}, {})
     for provider, model in named(table, target):
         if provider.available and model.available and fits(provider, model, target):
-            pools[not provider.local].setdefault(provider.id, Offer(places[provider.id], model))
+            of_a_kind = bool(capability and model.own and capability not in model.own)
+            pools[2 * of_a_kind + (not provider.local)].setdefault(provider.id, Offer(places[provider.id], model))
     if not any(pools) and (finder := _finder(table, target)) is not None:
         return ((Offer(places[finder.id], Model(target.model, (target.model,), ())),),)
     return tuple(tuple(pool.values()) for pool in pools if pool)

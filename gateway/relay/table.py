@@ -60,6 +60,7 @@ class Model:
         replay_safe: a call may run twice: nothing is billed, nothing changes.
         deduplicates: a call with a request id may be made twice: the vendor behind tells repetitions from new ones.
         error_reason: reason of the error that a call gets while it is not available; empty where it says nothing.
+        own: those of its capabilities that are its own; empty where that is not told, and then all are.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Model:
     reason: str = ""
     hint: str = ""
     error_reason: str = ""
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def _instance(entry: dict[str, Any]) -> Instance:
 
 def _model(entry: dict[str, Any]) -> Model:
     fields: dict[str, Any] = dict(entry)
-    for key in ("names", "capabilities", "makes"):
+    for key in ("names", "capabilities", "own", "makes"):
         fields[key] = tuple(entry[key])
     fields["takes"] = tuple(Slot(tuple(slot["accepts"]), slot["repeated"]) for slot in entry["takes"])
     return Model(**fields)

@@ -137,6 +137,21 @@ def test_calls_go_to_all_providers_of_a_capability():
     assert choose(table(one, two), Target(model="en"), calls).provider_id == "one"
 
 
+def test_who_can_do_what_is_asked_for_comes_before_who_can_do_a_kind_of_it():
+    names = {"video-to-video": "video-to-video", "video-composition": "video-composition"}
+    compose = Model("compose", ("compose",), tuple(reversed(names)), (VIDEO,), ("video",), own=("video-composition",))
+    restyle = Model("restyle", ("restyle",), ("video-to-video",), (VIDEO,), ("video",), own=("video-to-video",))
+    here, away = provider("here", compose), provider("away", restyle, local=False)
+    both = replace(table(here, away), capabilities=names)
+    assert choose(both, Target(capability="video-to-video")).model_id == "restyle"
+    assert choose(both, Target(capability="video-composition")).model_id == "compose"
+    assert choose(both, Target(output_role="video")).model_id == "compose", "what runs here, where nothing is named"
+    kind_alone = replace(both, providers=(here,))
+    assert choose(kind_alone, Target(capability="video-to-video")).model_id == "compose"
+    one = provider("one", compose, restyle)
+    assert choose(replace(both, providers=(one,)), Target(capability="video-to-video")).model_id == "restyle"
+
+
 def test_who_answers_sooner_takes_the_call_among_equals():
     two = table(provider("listen", STT, instances=2))
     balance = Balance()
