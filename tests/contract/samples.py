@@ -17,6 +17,8 @@ CHAT = Sample(
     {"text": "Tell me of the harbour."}, {"temperature": 0.5}, "ok", bad_options={"temperature": 3, "max_tokens": 0}
 )
 
+_FLUX = "black-forest-labs/flux-schnell"
+
 SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
     "pocketsphinx": lambda media: [
         Sample({"audio": media.speech_wav()}, bad_options={"language": "fr"}),
@@ -53,6 +55,11 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"audio": media.speech_wav()}, {"word_timestamps": True}, "scribe_v2"),
         Sample({"text": "rain"}, {"duration": 1}, "eleven_text_to_sound_v2", bad_options={"duration": 99}),
     ],
+    "replicate": lambda media: [
+        Sample({"text": "a red kite"}, {"steps": 2}, _FLUX, bad_options={"steps": 9, "aspect_ratio": "7:1"}),
+        Sample({"image": media.picture_png()}, {"prompt": "it moves"}, "kwaivgi/kling-v2.1"),
+        Sample({"text": "Tell me of the harbour."}, {"max_tokens": 9}, "meta/meta-llama-3-8b-instruct"),
+    ],
 }
 
 # Calls whose inputs fit into one message.
@@ -66,6 +73,7 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "faster-whisper": lambda media: Sample({"audio": _opus(media)}, {"language": "en"}),
     **{vendor: lambda _: CHAT for vendor in STAND_INS},
     "elevenlabs": lambda media: SAMPLES["elevenlabs"](media)[0],
+    "replicate": lambda media: SAMPLES["replicate"](media)[0],
 }
 
 

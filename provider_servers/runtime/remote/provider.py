@@ -36,7 +36,7 @@ class RemoteProvider(VendorProvider):
     """
 
     max_concurrent_calls = 64
-    max_queued_calls = 1000
+    max_queued_calls = 128
 
     def __init__(self, settings: RemoteSettings | None = None, waits: Waits | None = None) -> None:
         super().__init__(settings)
