@@ -48,6 +48,11 @@ class MediaInput:
         self._source = source
         self._spool = spool
 
+    @property
+    def kept_file(self) -> Path | None:
+        """The file that holds it; None for bytes that flowed and were never put into one."""
+        return self._file
+
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Give the bytes, as they arrive.
 

@@ -14,6 +14,7 @@ from automarket.errors import BackendFailed, ExhaustedError, UnavailableError
 from automarket.media.probe import probe
 from automarket.media.wire import info_to_proto, to_duration
 from automarket.v1 import conversation_pb2, options_pb2, transform_pb2
+from provider_servers.runtime.composed import composition_of
 from provider_servers.runtime.event_messages import Tokens, completion_message, generated_message
 from provider_servers.runtime.events import Completion, ReasoningDelta, Segment, TextDelta, TextResult, ToolCallDelta
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from automarket.stored import Lineage
     from provider_servers.runtime.events import Composition, Media, Resolution, Spoken
+    from provider_servers.runtime.media_input import MediaInput
     from provider_servers.runtime.store import StoreLink
 
 log = logging.getLogger("automarket.provider")
@@ -136,9 +138,18 @@ class MediaOutput:
         index: which output it is, from 0.
         workdir: the call's own folder.
         emit: takes what the caller is told.
+        base: the video that it was made of, for models that make videos of videos.
     """
 
-    def __init__(self, media: Media, index: int, workdir: Path, emit: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        media: Media,
+        index: int,
+        workdir: Path,
+        emit: Callable[[Any], Awaitable[None]],
+        base: MediaInput | None = None,
+    ) -> None:
+        self._base = base
         self._media = media
         self._index = index
         self._emit = emit
@@ -184,15 +195,17 @@ class MediaOutput:
 
     async def _finish(self, digest: str, *, stored: bool) -> None:
         media = self._media
+        info = media.info or await probe(self._file)
+        composition = media.composition or await composition_of(info, self._base)
         finished = transform_pb2.OutputFinished(
             output=self._index,
             size_bytes=self._file.stat().st_size,
             digest=digest,
             stored=stored,
-            media_info=info_to_proto(media.info or await probe(self._file)),
+            media_info=info_to_proto(info),
         )
-        if media.composition is not None:
-            finished.video_composition.CopyFrom(_composition(media.composition))
+        if composition is not None:
+            finished.video_composition.CopyFrom(_composition(composition))
         if media.generated is not None:
             finished.generated_media.CopyFrom(generated_message(media.generated))
         await self._emit(finished)

@@ -19,6 +19,7 @@ from automarket.stored import Lineage
 from automarket.v1 import transform_pb2
 from provider_servers.runtime.call import Call, Resume, ResumeAction
 from provider_servers.runtime.checkpoints import Checkpoints
+from provider_servers.runtime.composed import base_of
 from provider_servers.runtime.conversations import ConversationReader
 from provider_servers.runtime.event_messages import (
     BACKEND_PHASES,
@@ -250,7 +251,7 @@ class Run:
 
     async def _handle(self, event: Event) -> None:
         if isinstance(event, Media):
-            output = MediaOutput(event, self._outputs, self._call.workdir, self._emit)
+            output = MediaOutput(event, self._outputs, self._call.workdir, self._emit, base_of(self._call))
             self._outputs += 1
             if self._header.outputs_by_digest:
                 await output.store(self._host.store, self._lineage)

@@ -35,6 +35,10 @@ def cli(address, tmp_path) -> Cli:
     return Cli(address, tmp_path)
 
 
+def media_seconds(path: Path) -> float:
+    return AssetLoader.load(path).media_info.duration
+
+
 @pytest.fixture
 def photo(cli) -> str:
     cli("image", "a red kite", "-o", "photo.jpg", "-q")
@@ -113,6 +117,10 @@ def test_a_video_is_changed_by_what_is_asked_of_it(cli, media, words, model):
     made = cli.json("video", str(media.talk_mp4()), *asked, "--option", "pace=quick", "-o", "out.mp4")
     assert made["report"]["accepted"]["model_id"] == model
     assert made["outputs"][0]["metadata"]["seed"] == 42
+    about = made["outputs"][0]["metadata"]["composition"]
+    assert about["base_video_info"]["duration"] == pytest.approx(media_seconds(media.talk_mp4()), abs=0.1)
+    assert about["resolution"]["width"] == facts(cli, "out.mp4").video.width
+    assert about["overlay_info"] == {"count": 0, "overlays": []}
     assert made["files"] == ["out.mp4"]
     assert facts(cli, "out.mp4").video is not None
 
