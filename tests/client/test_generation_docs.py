@@ -15,6 +15,7 @@ from tests.support.painter import Painter
 from tests.support.require import require
 from tools.generation_tables import PAGE, table
 
+PROVIDERS = ROOT / "docs" / "providers.md"
 TABLE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
@@ -55,3 +56,15 @@ def test_the_tables_of_the_page_are_what_the_code_says():
     assert len(tables) >= 14
     for name, written in tables:
         assert written == table(name), f"{name}: write it anew with python -m tools.generation_tables"
+
+
+def test_the_vendors_options_of_the_providers_page_are_said_as_it_shows():
+    from provider_servers.runtime import VendorOptions
+
+    blocks = re.findall(r"```python\n(.*?)```", PROVIDERS.read_text(), re.DOTALL)
+    code = next(one for one in blocks if "VENDOR =" in one)
+    shown: dict = {"VendorOptions": VendorOptions}
+    exec(code, shown)
+    vendor = shown["VENDOR"]
+    assert set(vendor.schemas) == {"num_frames", "aspect_ratio", "guidance_scale", "fps", "video_length"}
+    assert vendor.to_vendor({"video_length": 2, "aspect_ratio": "9:16"}) == {"num_frames": 60, "aspect_ratio": "9x16"}
