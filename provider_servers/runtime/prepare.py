@@ -57,7 +57,7 @@ def fill_slots(inputs: Sequence[transform_pb2.Input], model: Model, *, complete:
             names = ", ".join(slots)
             message = f"model {model.id} has no input slot {one.slot!r}"
             raise InputUnsuitable(message, hint=f"it has {names}", fields={field_name: "unknown slot"})
-        if not free:
+        if not free and not one.slot:
             message = f"model {model.id} takes {len(slots)} inputs; {len(inputs)} were given"
             raise InputUnsuitable(message, fields={field_name: "no slot is left"})
         slot = slots[one.slot] if one.slot else free[0]

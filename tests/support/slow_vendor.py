@@ -11,12 +11,8 @@ import struct
 import zlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from aiohttp import web
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def png(width: int = 64, height: int = 64) -> bytes:
@@ -50,7 +46,7 @@ class SlowVendor:
     Attributes:
         ledger: every submit that it took, in order.
         holds: stages at which whoever gets there has to wait, until the stage is taken out.
-        reached: stages that a request came to while they were held, with the key of the request.
+        reached: stages that somebody waited at.
         can_look_up: it finds what was submitted by the caller's key.
         can_cancel: it has a cancel.
         refusals: statuses that the next submits are answered with, nothing being taken.
@@ -59,7 +55,7 @@ class SlowVendor:
 
     ledger: list[Order] = field(default_factory=list)
     holds: set[str] = field(default_factory=set)
-    reached: set[tuple[str, str]] = field(default_factory=set)
+    reached: list[str] = field(default_factory=list)
     can_look_up: bool = True
     can_cancel: bool = True
     refusals: list[int] = field(default_factory=list)
@@ -75,19 +71,17 @@ class SlowVendor:
     def order(self, key: str) -> Order:
         return next(order for order in self.ledger if order.key == key)
 
-    async def until_reached(self, stage: str, keys: Iterable[str], timeout: float = 20.0) -> None:
-        """Wait until all of these requests are at a stage that is held."""
-        wanted = {(stage, key) for key in keys}
+    async def until_reached(self, stage: str, count: int = 1, timeout: float = 20.0) -> None:
         async with asyncio.timeout(timeout):
-            while not wanted <= self.reached:  # noqa: ASYNC110 - whoever waits is in another process
+            while self.reached.count(stage) < count:  # noqa: ASYNC110 - whoever waits is in another process
                 await asyncio.sleep(0.01)
 
     def release(self, *stages: str) -> None:
         self.holds -= set(stages) or set(self.holds)
 
-    async def _hold(self, stage: str, key: str) -> None:
+    async def _hold(self, stage: str) -> None:
         if stage in self.holds:
-            self.reached.add((stage, key))
+            self.reached.append(stage)
         while stage in self.holds:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0.01)
 
@@ -98,7 +92,7 @@ class SlowVendor:
         raise web.HTTPNotFound
 
     async def _gate(self, request: web.Request) -> web.Response:
-        await self._hold(request.match_info["stage"], request.query["key"])
+        await self._hold(request.match_info["stage"])
         return web.Response()
 
     async def _submit(self, request: web.Request) -> web.Response:
@@ -109,7 +103,7 @@ class SlowVendor:
         self.ledger.append(order)
         self.working.add(order.id)
         self.most_working = max(self.most_working, len(self.working))
-        await self._hold("submitted", key)
+        await self._hold("submitted")
         return web.json_response({"id": order.id})
 
     async def _look_up(self, request: web.Request) -> web.Response:
@@ -124,7 +118,7 @@ class SlowVendor:
         order = self._find(request.match_info["id"])
         for state in ("queued", "running"):
             if state in self.holds:
-                self.reached.add((state, order.key))
+                self.reached.append(state)
                 return web.json_response({"state": state, "position": 3})
         order.polls += 1
         if order.cancelled:
@@ -148,7 +142,7 @@ class SlowVendor:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(PICTURE[:100])
-        await self._hold("downloading", order.key)
+        await self._hold("downloading")
         await response.write(PICTURE[100:])
         return response
 

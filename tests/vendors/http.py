@@ -124,20 +124,21 @@ class FakeServer:
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._folder = TemporaryDirectory(prefix="am-fake-")
+        self._folder = Path()
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeServer]:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._folder.cleanup()
+        with TemporaryDirectory(prefix="am-fake-") as folder:
+            self._folder = Path(folder)
+            try:
+                yield self
+            finally:
+                server.close()
+                for task in list(self._tasks):
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close_connections(self) -> None:
         """Close all connections, as a server does with those that were idle for long."""
@@ -230,7 +231,7 @@ class FakeServer:
 _TLS_HANDSHAKE = b"\x16"
 
 
-async def _read(reader: asyncio.StreamReader, begin: bytes, folder: TemporaryDirectory[str]) -> Request | None:
+async def _read(reader: asyncio.StreamReader, begin: bytes, folder: Path) -> Request | None:
     try:
         head = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -239,7 +240,7 @@ async def _read(reader: asyncio.StreamReader, begin: bytes, folder: TemporaryDir
     method, target, _ = first.split(" ", 2)
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    body = _Body(Path(folder.name))
+    body = _Body(folder)
     with body:
         async for piece in _pieces(reader, headers):
             body.take(piece)

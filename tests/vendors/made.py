@@ -21,17 +21,23 @@ MEDIA_TYPES = {
 
 
 @cache
-def made(suffix: str, number: int = 0) -> bytes:
+def made_file(suffix: str, number: int = 0) -> Path:
     """Give a file of a kind: "png", "jpg", "webp" (a picture, another one for each number), "mp4", "wav", "mp3"."""
     name = f"vendor-{number}.{suffix}"
     picture = ("-f", "lavfi", "-i", f"testsrc2=size={WIDTH}x{HEIGHT}:rate={FPS}:duration={number + SECONDS}")
     tone = ("-f", "lavfi", "-i", f"sine=frequency={440 + 110 * number}:sample_rate=44100:duration={SECONDS}")
     if suffix == "mp4":
         codecs = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", "-movflags", "+faststart")
-        return SHELF.ffmpeg(name, *picture, *tone, *codecs).read_bytes()
+        return SHELF.ffmpeg(name, *picture, *tone, *codecs)
     if suffix in ("png", "jpg", "webp"):
-        return SHELF.ffmpeg(name, *picture, "-ss", str(number), "-frames:v", "1").read_bytes()
-    return SHELF.ffmpeg(name, *tone).read_bytes()
+        return SHELF.ffmpeg(name, *picture, "-ss", str(number), "-frames:v", "1")
+    return SHELF.ffmpeg(name, *tone)
+
+
+@cache
+def made(suffix: str, number: int = 0) -> bytes:
+    """Give what such a file holds."""
+    return made_file(suffix, number).read_bytes()
 
 
 def spoken() -> bytes:

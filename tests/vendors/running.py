@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tests.vendors import creatify, replicate
+from tests.vendors import creatify, fal, replicate
 from tests.vendors.anthropic import Anthropic
 from tests.vendors.elevenlabs import ElevenLabs
 from tests.vendors.http import FakeServer
@@ -27,6 +27,7 @@ STAND_INS = {
 }
 """Of vendors of language models."""
 MEDIA_STAND_INS = {
+    "fal": (fal.Fal, ""),
     "replicate": (replicate.Replicate, ""),
     "creatify": (creatify.Creatify, ""),
     "elevenlabs": (ElevenLabs, ""),
@@ -67,6 +68,9 @@ def environment(vendor: str, url: str) -> Mapping[str, str]:
         found |= {f"{prefix}_API_ID": creatify.API_ID, f"{prefix}_UPLOAD_URL": f"{url}/bucket"}
     if vendor == "replicate":
         found |= {f"{prefix}_POLL_INTERVAL": "0.05"}
+    if vendor == "fal":
+        found |= {f"{prefix}_REST_URL": url, f"{prefix}_PLATFORM_URL": f"{url}/v1"}
+        found |= {f"{prefix}_POLL_SECONDS": "0.05", f"{prefix}_LONGEST_POLL_SECONDS": "0.4"}
     return found | ({f"{prefix}_MODELS": "ok"} if vendor in STAND_INS else {})
 
 

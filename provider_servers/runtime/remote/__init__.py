@@ -27,7 +27,8 @@ A call that goes on (`call.resume`) begins with its checkpoint; one that is to b
 that is lost and does not come back (`call.keeps` is false) has its work cancelled at the vendor.
 
 What a method raises: `Unanswered` where a request has no answer (`VendorApi` does), AutoMarketErrors for what the
-vendor says (`VendorApi.refused`). UnavailableError and RateLimited while polling are waited out.
+vendor says (`VendorApi.refused`). UnavailableError and RateLimited while polling are waited out; what
+`result` raises is the end of the work, unless it is `Unanswered`, RateLimited or VendorOverloaded.
 """
 
 from provider_servers.runtime.remote.desk import Desk

@@ -17,6 +17,7 @@ from automarket.errors import (
     OutputExpired,
     RateLimited,
     UnavailableError,
+    VendorOverloaded,
 )
 from automarket.media.probe import probe
 from provider_servers.runtime.call import ResumeAction
@@ -92,14 +93,7 @@ class _Following:
         if self._call.keeps:
             yield Checkpoint(state.write())
         self._submitting = self._desk.submit(self._call.request_id, lambda: self._submit(state))
-        try:
-            self._ticket = await asyncio.shield(self._submitting)
-        except OutcomeUnknown:
-            raise
-        except AutoMarketError:
-            if self._call.keeps:
-                yield Checkpoint(b"")  # it was not taken: whoever comes back begins anew
-            raise
+        self._ticket = await asyncio.shield(self._submitting)
         yield Checkpoint(replace(state, stage=Stage.SUBMITTED, ticket=self._ticket).write())
 
     async def _submit(self, state: State) -> Ticket:
@@ -180,8 +174,10 @@ class _Following:
             message = f"the call was cancelled here; {name} {why}, so what it charges stands"
             raise JobCancelledLocally(message, metadata=facts)
 
-    async def _persisting(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the vendor gives no answer, for a while.
+    async def _persisting(
+        self, ask: Callable[[], Awaitable[T]], passing: tuple[type[AutoMarketError], ...] = (UnavailableError,)
+    ) -> T:
+        """Ask again while the vendor gives no answer, has too much to do or fails with what is passing; for a while.
 
         Raises:
             AutoMarketError: what it answers is an error, or patience is at its end.
@@ -191,7 +187,7 @@ class _Following:
             asked = 0.0
             try:
                 return await ask()
-            except (Unanswered, UnavailableError, RateLimited) as error:
+            except (Unanswered, RateLimited, VendorOverloaded, *passing) as error:
                 fault = error.error if isinstance(error, Unanswered) else error
                 if asyncio.get_running_loop().time() >= patience:
                     raise fault from None
@@ -285,7 +281,7 @@ class _Following:
         ticket = self._ticket or {}
         patience = asyncio.get_running_loop().time() + self._waits.late
         for pause in self._waits.pauses():
-            if (found := await self._persisting(lambda: self._job.result(ticket))) is not None:
+            if (found := await self._persisting(lambda: self._job.result(ticket), passing=())) is not None:
                 return found
             if asyncio.get_running_loop().time() >= patience:
                 break

@@ -123,6 +123,7 @@ class RemoteJob(ABC):
         """Fetch the result of work that is done; None where the vendor says that it is not.
 
         Raises:
+            Unanswered, RateLimited, VendorOverloaded: nobody can tell now; it is asked for again.
             JobCancelled: the vendor says that it was cancelled.
             AutoMarketError: the work failed.
         """

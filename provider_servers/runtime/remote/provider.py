@@ -16,7 +16,7 @@ from provider_servers.runtime.remote.vendor_api import VendorApi
 from provider_servers.runtime.remote.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import aiohttp
 
@@ -49,6 +49,13 @@ class RemoteProvider(VendorProvider):
         """Give the work that a call is; `api` reaches the vendor by the settings of now."""
         ...
 
+    async def transform(self, call: Call) -> AsyncGenerator[Event]:
+        """Run a model. Work that is paid for already is gone on with, however other calls have fared of late."""
+        events = super().transform(call) if call.resume is None else self.answer(call, self.upstream())
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
     async def answer(self, call: Call, upstream: Upstream) -> AsyncGenerator[Event]:
         """Run a model."""
         job = await self.job(call, self.api(upstream, call.model.id))
@@ -76,7 +83,11 @@ class RemoteProvider(VendorProvider):
         await self.desk.close()
         await super().close()
 
+    def own_addresses(self) -> Sequence[str]:
+        """Give the addresses of the vendor that the user has set himself: outputs may come from there, too."""
+        return (self._settings.base_url,)
+
     def _downloads(self) -> Downloads:
         """Outputs may come from a private address where the user has set that address himself."""
-        own = urlsplit(self._settings.base_url).netloc
-        return Downloads(self.vendor.name, self.connect, (own,) if own else (), self.waits)
+        own = frozenset(urlsplit(one).netloc for one in self.own_addresses() if one)
+        return Downloads(self.vendor.name, self.connect, own, self.waits)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automarket.assets.formats import by_media_type
+from automarket.assets.formats import by_media_type, detect
 from automarket.digests import digest_file
 from automarket.errors import RateLimited, UnavailableError
 from provider_servers.runtime.remote.vendor_api import Unanswered
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 64 * 1024
 MOST_KEPT = 1000
+HEAD_BYTES = 64 * 1024
 _MARGIN_SECONDS = 300.0  # a URL is used so long before it dies, at the latest
 
 
@@ -126,6 +127,13 @@ class _Alone:
             del self._locks[self._key]
         else:
             self._locks[self._key] = (lock, waiting - 1)
+
+
+def type_of(file: Path, said: str) -> str:
+    """Give the media type of a file: as its first bytes tell, else as it is said."""
+    with file.open("rb") as source:
+        known = detect(source.read(HEAD_BYTES))
+    return known.media_type if known is not None else said or "application/octet-stream"
 
 
 def data_uri(data: bytes, media_type: str) -> str:
