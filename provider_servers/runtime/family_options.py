@@ -209,3 +209,8 @@ def family_schemas(family: str, *names: str, **changes: Mapping[str, Any]) -> di
             message = f"{name} is changed, but it is none of {', '.join(chosen)}"
             raise KeyError(message)
     return {name: {**schemas[name], **changes.get(name, {})} for name in chosen}
+
+
+def families() -> tuple[str, ...]:
+    """Give the names of the families, as `family_schemas` takes them."""
+    return tuple(_SCHEMAS)

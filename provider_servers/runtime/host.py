@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from automarket.service_status import ServiceState
+from provider_servers.runtime.accounts import Accounts
 from provider_servers.runtime.describe import Availability
 from provider_servers.runtime.descriptors import ModelMessages
 from provider_servers.runtime.diagnostics import Diagnostics
@@ -40,6 +41,7 @@ class Host:
         self.service: ServiceStatus | None = provider.unseen_service()  # of the backend that may have to be started
         self.models = ModelMessages(provider)
         self.store = StoreLink()
+        self.accounts = Accounts(provider.id)
         self.diagnostics = Diagnostics(instance_id)
         self.places = Places(provider.id, provider.max_concurrent_calls, provider.max_queued_calls, load_changed)
         self._open_calls = 0

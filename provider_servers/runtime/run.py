@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.assets.roles import Role
-from automarket.errors import BackendFailed, JobCancelled, ResumeInvalid
+from automarket.errors import AutoMarketError, BackendFailed, JobCancelled, ResumeInvalid
 from automarket.media.wire import to_duration
 from automarket.rpc.telemetry import span
 from automarket.stored import Lineage
@@ -21,6 +22,8 @@ from provider_servers.runtime.call import Call, Resume, ResumeAction
 from provider_servers.runtime.checkpoints import Checkpoints
 from provider_servers.runtime.composed import base_of
 from provider_servers.runtime.conversations import ConversationReader
+from provider_servers.runtime.describe import Kind
+from provider_servers.runtime.estimates import estimate_to_proto, estimated, facts_of
 from provider_servers.runtime.event_messages import (
     BACKEND_PHASES,
     Tokens,
@@ -89,6 +92,8 @@ class Run:
         self._call.keeps = header.on_loss == transform_pb2.LOSS_ACTION_KEEP
         self._checkpoints = Checkpoints(keeps=self._call.keeps)
         self._cost = Cost()
+        self._usages = 0
+        self._is_set_aside = False
         self._preparer = Preparer(host.store, self._folder, keep=header.HasField("store") and header.store)
         self._call.reader = ConversationReader(model, header.inputs, self._slots, self._preparer)
         self._has_chunks = requests is not None
@@ -111,6 +116,7 @@ class Run:
         self._host.begin_call()
         working = asyncio.create_task(self._work())
         working.add_done_callback(lambda _: self._events.end())
+        is_kept = False
         try:
             while (payload := await self._next()) is not None:
                 if not self._accepted and not waits(payload):
@@ -121,10 +127,13 @@ class Run:
             yield self._respond(self._finished(), make())
             record.finish(None)
         except BaseException as error:
+            is_kept = self._call.keeps and not isinstance(error, AutoMarketError)
             record.finish(error, late=self._call.deadline is not None and self._call.deadline < LATE_SECONDS)
             raise
         finally:
             self._events.close()
+            if self._is_set_aside and not is_kept:  # a vendor may still be at work for a caller that comes back
+                self._host.accounts.ended(self._call.request_id)
             if working.done() and not self._folder.is_made:
                 _heed(working)
                 self._host.end_call()
@@ -219,6 +228,7 @@ class Run:
             self._call.slots.setdefault(slot.name, []).append(prepared)
         if self._preparer.casts:
             self._mark("casting", begin)
+        await self._set_aside()
         self._phase = "running"
         begin = time.monotonic()
         with span("transform", provider=self._host.provider.id, model=self._model.id):
@@ -230,6 +240,21 @@ class Run:
         if self._text is not None:
             await self._text.finish(self._host.store if self._preparer.keep else None, self._lineage())
         self._mark("running", begin)
+
+    async def _set_aside(self) -> None:
+        """Ask whether the call may spend what it costs; one that goes on has been asked for already.
+
+        Raises:
+            BudgetExhausted: it may not.
+        """
+        provider, accounts = self._host.provider, self._host.accounts
+        if provider.kind is not Kind.REMOTE or not accounts.has_budgets or self._call.resume is not None:
+            return
+        facts = await facts_of(self._header.inputs, self._slots, self._host.store)
+        asked = replace(self._call, facts=facts)
+        estimate = await provider.estimate(asked) or estimated(self._model, self._call.options, facts)
+        await accounts.reserve(self._call.request_id, self._model.id, estimate_to_proto(estimate))
+        self._is_set_aside = True
 
     async def _transform(self, begin: float) -> float:
         """Run the author's code; give when its work began, which is later where it had to wait for its backend."""
@@ -271,6 +296,8 @@ class Run:
         elif isinstance(event, Usage):
             usage = usage_message(event, self._model.pricing)
             self._cost.add(usage)
+            self._usages += 1
+            self._host.accounts.used(self._call.request_id, self._usages, self._model.id, usage)
             await self._emit(usage)
         elif isinstance(event, Checkpoint):  # pyright: ignore[reportUnnecessaryIsInstance] - authors may be untyped
             await self._checkpoints.give(checkpoint_message(event), self._emit)

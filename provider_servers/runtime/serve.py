@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from automarket.rpc.channel import is_local
@@ -58,7 +59,7 @@ class ProviderServer:
                 load=self._load,
                 models=self._models,
                 service=lambda: self._host.service,
-                confirmed=self._confirmed,
+                confirmed=partial(self._confirmed, address),
             )
             for address in registries
         ]
@@ -99,6 +100,7 @@ class ProviderServer:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._host.accounts.close()
         await self._host.store.close()
         await self._provider.close()
 
@@ -117,7 +119,8 @@ class ProviderServer:
         places = self._host.places
         return registry_service_pb2.InstanceLoad(active_calls=places.active, queued_calls=places.queued)
 
-    async def _confirmed(self, confirmed: registry_service_pb2.RegistrationConfirmed) -> None:
+    async def _confirmed(self, registry: str, confirmed: registry_service_pb2.RegistrationConfirmed) -> None:
+        self._host.accounts.confirmed(registry, budgets=confirmed.budgets)
         if confirmed.HasField("asset_store") or len(self._registrations) == 1:  # another gateway may have one
             await self._host.store.point_to(confirmed.asset_store)
 

@@ -99,7 +99,7 @@ async def arguments(call, number):
     width, height = options.get("width"), options.get("height")
     if width is None:
         width, height = SIZES[options.get("aspect_ratio", "16:9")]
-    match call.model.id:
+    match (call.model.aliases or (call.model.id,))[0]:
         case "brush":
             made = ("-f", "lavfi", "-i", f"testsrc2=size={width}x{height}", "-ss", f"{number}", "-frames:v", "1")
         case "touch":

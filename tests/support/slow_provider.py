@@ -63,9 +63,9 @@ class SlowProvider(Provider):
         if call.resume is not None:
             order = await self._known(call)
         if order is None:
-            await self._gate("before-checkpoint")
+            await self._gate("before-checkpoint", call)
             yield Checkpoint(json.dumps({"key": call.request_id}).encode())
-            await self._gate("before-submit")
+            await self._gate("before-submit", call)
             order, refused = await self._submit(call)
             if refused is not None:
                 yield Checkpoint(b"")
@@ -77,7 +77,7 @@ class SlowProvider(Provider):
             yield event
 
     async def _sketch(self, call):
-        await self._gate("before-submit")
+        await self._gate("before-submit", call)
         yield Progress("running")
         order, refused = await self._submit(call)
         if refused is not None:
@@ -137,10 +137,10 @@ class SlowProvider(Provider):
                     file.write(piece)
         yield Usage("image", output_units=1)
         yield Media("image", "image/png", path)
-        await self._gate("stored")
+        await self._gate("stored", call)
 
-    async def _gate(self, stage):
-        async with self._http.get(f"/gate/{stage}"):
+    async def _gate(self, stage, call):
+        async with self._http.get(f"/gate/{stage}", params={"key": call.request_id}):
             pass
 
 

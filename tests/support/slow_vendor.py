@@ -11,8 +11,12 @@ import struct
 import zlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def png(width: int = 64, height: int = 64) -> bytes:
@@ -46,7 +50,7 @@ class SlowVendor:
     Attributes:
         ledger: every submit that it took, in order.
         holds: stages at which whoever gets there has to wait, until the stage is taken out.
-        reached: stages that somebody waited at.
+        reached: stages that a request came to while they were held, with the key of the request.
         can_look_up: it finds what was submitted by the caller's key.
         can_cancel: it has a cancel.
         refusals: statuses that the next submits are answered with, nothing being taken.
@@ -55,7 +59,7 @@ class SlowVendor:
 
     ledger: list[Order] = field(default_factory=list)
     holds: set[str] = field(default_factory=set)
-    reached: list[str] = field(default_factory=list)
+    reached: set[tuple[str, str]] = field(default_factory=set)
     can_look_up: bool = True
     can_cancel: bool = True
     refusals: list[int] = field(default_factory=list)
@@ -71,17 +75,19 @@ class SlowVendor:
     def order(self, key: str) -> Order:
         return next(order for order in self.ledger if order.key == key)
 
-    async def until_reached(self, stage: str, count: int = 1, timeout: float = 20.0) -> None:
+    async def until_reached(self, stage: str, keys: Iterable[str], timeout: float = 20.0) -> None:
+        """Wait until all of these requests are at a stage that is held."""
+        wanted = {(stage, key) for key in keys}
         async with asyncio.timeout(timeout):
-            while self.reached.count(stage) < count:  # noqa: ASYNC110 - whoever waits is in another process
+            while not wanted <= self.reached:  # noqa: ASYNC110 - whoever waits is in another process
                 await asyncio.sleep(0.01)
 
     def release(self, *stages: str) -> None:
         self.holds -= set(stages) or set(self.holds)
 
-    async def _hold(self, stage: str) -> None:
+    async def _hold(self, stage: str, key: str) -> None:
         if stage in self.holds:
-            self.reached.append(stage)
+            self.reached.add((stage, key))
         while stage in self.holds:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0.01)
 
@@ -92,7 +98,7 @@ class SlowVendor:
         raise web.HTTPNotFound
 
     async def _gate(self, request: web.Request) -> web.Response:
-        await self._hold(request.match_info["stage"])
+        await self._hold(request.match_info["stage"], request.query["key"])
         return web.Response()
 
     async def _submit(self, request: web.Request) -> web.Response:
@@ -103,7 +109,7 @@ class SlowVendor:
         self.ledger.append(order)
         self.working.add(order.id)
         self.most_working = max(self.most_working, len(self.working))
-        await self._hold("submitted")
+        await self._hold("submitted", key)
         return web.json_response({"id": order.id})
 
     async def _look_up(self, request: web.Request) -> web.Response:
@@ -118,7 +124,7 @@ class SlowVendor:
         order = self._find(request.match_info["id"])
         for state in ("queued", "running"):
             if state in self.holds:
-                self.reached.append(state)
+                self.reached.add((state, order.key))
                 return web.json_response({"state": state, "position": 3})
         order.polls += 1
         if order.cancelled:
@@ -142,7 +148,7 @@ class SlowVendor:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(PICTURE[:100])
-        await self._hold("downloading")
+        await self._hold("downloading", order.key)
         await response.write(PICTURE[100:])
         return response
 

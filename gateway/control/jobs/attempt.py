@@ -187,7 +187,8 @@ class Attempt:
         self._checkpointed |= event.checkpoint.state != work.checkpoint
         work.checkpoint = event.checkpoint.state
         await self._keep(self._texts.take())
-        self._call.stored(event.sequence)
+        if self._place.manner.resumable:  # others wait for nothing
+            self._call.stored(event.sequence)
 
     async def _finish(self, event: transform_pb2.TransformEvent) -> None:
         self._work.job.state = end_state(None)

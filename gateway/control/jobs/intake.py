@@ -89,12 +89,13 @@ class Intake:
         """Check target, inputs, options and budget as far as somebody can tell now; give the line, and the cost."""
         await self._check_assets(request.header)
         try:
-            place = self._runner.places.route(request.target)
+            place = await self._runner.places.complete(self._runner.places.route(request.target))
         except UnavailableError:
             if not self._runner.places.knows(request.target):
                 raise
             return "", None  # it will be back
-        check_slots(request.header, place.model)
+        if place.model is not None:
+            check_slots(request.header, place.model)
         estimate = await self._estimate(request, place)
         if place.remote:
             await self._runner.ledger.check_budget(place.route.provider_id, estimate)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from automarket.v1 import model_pb2
+from automarket.rpc.channel import errors_mapped, open_channel
+from automarket.rpc.telemetry import inject
+from automarket.v1 import model_pb2, model_service_pb2
+from automarket.v1.model_service_pb2_grpc import ModelServiceStub
 from gateway.control.jobs.verdict import Manner
 from gateway.relay.balance import Balance
 from gateway.relay.choice import choose
@@ -17,6 +20,7 @@ from gateway.targets import target_from_proto
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from automarket.v1.model_service_pb2_grpc import ModelServiceAsyncStub
     from gateway.control.entries import ProviderEntry
     from gateway.control.jobs.work import Work
     from gateway.control.registry import Registry
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.relay.choice import Route
     from gateway.relay.table import Table
 
+ASK_SECONDS = 10.0
 UNBOUNDED = 8
 """Jobs at the same time for a provider that says no number of its own."""
 
@@ -34,14 +39,19 @@ class Place:
 
     Attributes:
         manner: how calls of the model may be repeated.
-        model: the model.
         remote: the provider is a vendor's.
+        model: the model; None for one that the provider does not list and has to be asked for.
     """
 
     route: Route
-    model: model_pb2.Model
-    manner: Manner
     remote: bool
+    model: model_pb2.Model | None = None
+
+    @property
+    def manner(self) -> Manner:
+        """How calls of the model may be repeated."""
+        model = self.model or model_pb2.Model()
+        return Manner(model.resumable, not self.remote or model.replay_safe or model.deduplicates)
 
 
 class Places:
@@ -96,10 +106,24 @@ class Places:
 
     def _place(self, route: Route) -> Place:
         entry = self._registry.provider(route.provider_id)
-        model = next(one for one in entry.models if one.id == route.model_id)
-        remote = entry.provider.kind == model_pb2.PROVIDER_KIND_REMOTE
-        harmless = not remote or model.replay_safe or model.deduplicates
-        return Place(route, model, Manner(model.resumable, harmless), remote)
+        model = next((one for one in entry.models if one.id == route.model_id), None)
+        return Place(route, entry.provider.kind == model_pb2.PROVIDER_KIND_REMOTE, model)
+
+    async def complete(self, place: Place) -> Place:
+        """Ask the provider for a model that it does not list.
+
+        Raises:
+            AutoMarketError: it has none, or does not answer.
+        """
+        if place.model is not None:
+            return place
+        request = model_service_pb2.GetModelRequest()
+        request.target.model, request.target.provider = place.route.model_id, place.route.provider_id
+        with errors_mapped({"provider": place.route.provider_id}):
+            async with open_channel(place.route.address) as channel:
+                stub: ModelServiceAsyncStub = ModelServiceStub(channel)
+                answer = await stub.GetModel(request, metadata=inject(), timeout=ASK_SECONDS)
+        return replace(place, model=answer.model)
 
     def free(self, provider_id: str) -> int:
         """Give how many more jobs a provider takes."""

@@ -19,7 +19,7 @@ from gateway.control.jobs.attempt import Attempt
 from gateway.control.jobs.lines import Lines
 from gateway.control.jobs.places import Places
 from gateway.control.jobs.states import end_state, error_to_proto, has_ended, set_time
-from gateway.control.jobs.verdict import unknown_outcome
+from gateway.control.jobs.verdict import Verdict, unknown_outcome
 from gateway.control.jobs.work import Work
 from gateway.relay.choice import AllBusy
 
@@ -225,6 +225,11 @@ class Runner:
                     )
 
     async def _attempts(self, work: Work, place: Place) -> None:
+        try:
+            place = await self.places.complete(place)
+        except AutoMarketError as error:
+            await self._judged(work, Verdict(again=isinstance(error, UnavailableError), error=error))
+            return
         manner = place.manner
         if work.has_begun and not work.attempted and not (manner.resumable or manner.harmless):
             await self.end(work, unknown_outcome())  # control ended while a call was under way
@@ -239,7 +244,13 @@ class Runner:
         if verdict is None:
             self._ended(work)
             return
-        work.strikes = 0 if attempt.went_on else work.strikes + 1
+        if attempt.went_on:
+            work.strikes = -1
+        await self._judged(work, verdict)
+
+    async def _judged(self, work: Work, verdict: Verdict) -> None:
+        """End a job whose attempt failed, or let it wait for the next one."""
+        work.strikes += 1
         if not verdict.again or work.strikes >= self.settings.max_attempts:
             await self.end(work, verdict.error)
             return

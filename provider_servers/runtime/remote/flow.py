@@ -93,7 +93,14 @@ class _Following:
         if self._call.keeps:
             yield Checkpoint(state.write())
         self._submitting = self._desk.submit(self._call.request_id, lambda: self._submit(state))
-        self._ticket = await asyncio.shield(self._submitting)
+        try:
+            self._ticket = await asyncio.shield(self._submitting)
+        except OutcomeUnknown:
+            raise
+        except AutoMarketError:
+            if self._call.keeps:
+                yield Checkpoint(b"")  # it was not taken: whoever comes back begins anew
+            raise
         yield Checkpoint(replace(state, stage=Stage.SUBMITTED, ticket=self._ticket).write())
 
     async def _submit(self, state: State) -> Ticket:
