@@ -47,16 +47,6 @@ if TYPE_CHECKING:
     from automarket.client import events as events
     from automarket.client.assets import AssetClient as AssetClient
     from automarket.client.comparing import Comparison as Comparison
-    from automarket.client.families import AudioToAudioModel as AudioToAudioModel
-    from automarket.client.families import SpeechToTextModel as SpeechToTextModel
-    from automarket.client.families import TextToAudioModel as TextToAudioModel
-    from automarket.client.families import TextToMusicModel as TextToMusicModel
-    from automarket.client.families import TextToSoundModel as TextToSoundModel
-    from automarket.client.families import TextToSpeechModel as TextToSpeechModel
-    from automarket.client.families import VideoCompositionModel as VideoCompositionModel
-    from automarket.client.families import VideoToAudioModel as VideoToAudioModel
-    from automarket.client.families import VideoToImageModel as VideoToImageModel
-    from automarket.client.families import VoiceCloningModel as VoiceCloningModel
     from automarket.client.language import TextToTextModel as TextToTextModel
     from automarket.client.mesh import Mesh as Mesh
     from automarket.client.mesh import connect as connect
@@ -66,9 +56,18 @@ if TYPE_CHECKING:
     from automarket.client.pictures import ImageToTextModel as ImageToTextModel
     from automarket.client.pictures import ImageUpscaleModel as ImageUpscaleModel
     from automarket.client.pictures import TextToImageModel as TextToImageModel
+    from automarket.client.pictures import VideoToImageModel as VideoToImageModel
     from automarket.client.provider import ProviderHandle as ProviderHandle
     from automarket.client.results import CompositionResult as CompositionResult
     from automarket.client.results import Report as Report
+    from automarket.client.sounds import AudioToAudioModel as AudioToAudioModel
+    from automarket.client.sounds import SpeechToTextModel as SpeechToTextModel
+    from automarket.client.sounds import TextToAudioModel as TextToAudioModel
+    from automarket.client.sounds import TextToMusicModel as TextToMusicModel
+    from automarket.client.sounds import TextToSoundModel as TextToSoundModel
+    from automarket.client.sounds import TextToSpeechModel as TextToSpeechModel
+    from automarket.client.sounds import VideoToAudioModel as VideoToAudioModel
+    from automarket.client.sounds import VoiceCloningModel as VoiceCloningModel
     from automarket.client.stream import TransformStream as TransformStream
     from automarket.client.target import Fallback as Fallback
     from automarket.client.text_stream import TextStream as TextStream
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
     from automarket.client.videos import ImageToVideoModel as ImageToVideoModel
     from automarket.client.videos import LipSyncModel as LipSyncModel
     from automarket.client.videos import TextToVideoModel as TextToVideoModel
+    from automarket.client.videos import VideoCompositionModel as VideoCompositionModel
     from automarket.client.videos import VideoToVideoModel as VideoToVideoModel
     from automarket.client.videos import VideoUpscaleModel as VideoUpscaleModel
     from automarket.errors import AutoMarketError as AutoMarketError
@@ -97,7 +97,7 @@ _HOMES = {
     "AssetLoader": "automarket.assets",
     "Audio": "automarket.assets",
     "AudioFormat": "automarket.media.info",
-    "AudioToAudioModel": "automarket.client.families",
+    "AudioToAudioModel": "automarket.client.sounds",
     "AutoMarketError": "automarket.errors",
     "AvatarModel": "automarket.client.videos",
     "CastSpec": "automarket.media.info",
@@ -128,16 +128,16 @@ _HOMES = {
     "ServiceState": "automarket.service_status",
     "ServiceStatus": "automarket.service_status",
     "Speech": "automarket.assets",
-    "SpeechToTextModel": "automarket.client.families",
+    "SpeechToTextModel": "automarket.client.sounds",
     "StoredAsset": "automarket.stored",
     "Text": "automarket.assets",
     "TextPart": "automarket.chat",
     "TextStream": "automarket.client.text_stream",
-    "TextToAudioModel": "automarket.client.families",
+    "TextToAudioModel": "automarket.client.sounds",
     "TextToImageModel": "automarket.client.pictures",
-    "TextToMusicModel": "automarket.client.families",
-    "TextToSoundModel": "automarket.client.families",
-    "TextToSpeechModel": "automarket.client.families",
+    "TextToMusicModel": "automarket.client.sounds",
+    "TextToSoundModel": "automarket.client.sounds",
+    "TextToSpeechModel": "automarket.client.sounds",
     "TextToTextModel": "automarket.client.language",
     "TextToTextOptions": "automarket.chat",
     "TextToVideoModel": "automarket.client.videos",
@@ -148,13 +148,13 @@ _HOMES = {
     "ToolResult": "automarket.chat",
     "TransformStream": "automarket.client.stream",
     "Video": "automarket.assets",
-    "VideoCompositionModel": "automarket.client.families",
-    "VideoToAudioModel": "automarket.client.families",
-    "VideoToImageModel": "automarket.client.families",
+    "VideoCompositionModel": "automarket.client.videos",
+    "VideoToAudioModel": "automarket.client.sounds",
+    "VideoToImageModel": "automarket.client.pictures",
     "VideoToVideoModel": "automarket.client.videos",
     "VideoUpscaleModel": "automarket.client.videos",
     "Voice": "automarket.voices",
-    "VoiceCloningModel": "automarket.client.families",
+    "VoiceCloningModel": "automarket.client.sounds",
     "connect": "automarket.client.mesh",
 }
 _MODULES = {"errors": "automarket.errors", "events": "automarket.client.events", "sync": "automarket.sync"}

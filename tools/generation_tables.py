@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automarket.families import FAMILIES
+from automarket.option_words import takes
 from provider_servers.runtime.family_options import families, family_schemas
-from provider_servers.runtime.option_faults import takes
 from provider_servers.runtime.vendor_fields import FIELDS
 from provider_servers.runtime.vendor_options import Row
 

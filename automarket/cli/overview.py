@@ -9,6 +9,7 @@ import typer
 
 from automarket.cli.completion import complete_capability
 from automarket.cli.running import DEFAULT_ADDRESS, Address, Json, run, terminal
+from automarket.option_words import takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,7 +196,7 @@ def _describe(screen: Terminal, model: ModelInfo) -> None:
     options = list(_options(model.options_schema or {}))
     if options:
         screen.say("")
-        screen.table(("option", "type", "default", "description"), options)
+        screen.table(("option", "takes", "default", "description"), options)
 
 
 def _context(model: ModelInfo) -> str:
@@ -229,7 +230,5 @@ def _options(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, ...]
 
 
 def _option_notes(schema: dict[str, Any]) -> tuple[str, str, str]:
-    kind = " | ".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("type", ""))
-    bounds = [f"{word} {schema[name]}" for word, name in (("from", "minimum"), ("to", "maximum")) if name in schema]
     default = str(schema["default"]) if "default" in schema else ""
-    return " ".join([kind, *bounds]), default, str(schema.get("description", ""))
+    return takes(schema), default, str(schema.get("description", ""))

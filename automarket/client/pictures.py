@@ -1,4 +1,7 @@
-"""Models that make, change, enlarge and describe pictures. See `automarket.client.families` for what they share."""
+"""Models that make, change, enlarge and describe pictures, or take them out of videos.
+
+`automarket.client.sounds` says what all of them share.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from automarket.client import results
 from automarket.client.model import ModelHandle, awaited
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from automarket.assets import Image, Text
     from automarket.client.inputs import InputValue
     from automarket.client.stream import TransformStream
@@ -160,5 +165,34 @@ class ImageToTextModel(ModelHandle):
         """
         options |= {"prompt": prompt, "max_tokens": max_tokens, "temperature": temperature}
         return self._stream(lambda _: results.text, (image,), options)
+
+    transform = awaited(stream)
+
+
+class VideoToImageModel(ModelHandle):
+    """Takes pictures out of videos."""
+
+    def stream(
+        self,
+        video: InputValue,
+        *,
+        times: Sequence[float] | None = None,
+        interval: float | None = None,
+        count: int | None = None,
+        format: ImageFormat | str | None = None,  # noqa: A002 - the contract's name
+        **options: Any,
+    ) -> TransformStream[list[Image]]:
+        """Take pictures out of `video`; without any option, the first one.
+
+        Args:
+            video: where the pictures are.
+            times: moments to take, in seconds.
+            interval: take a picture every so many seconds.
+            count: take so many pictures, evenly spread.
+            format: what the pictures have to look like; its bounds make thumbnails.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"times": times, "interval": interval, "count": count, "format": format}
+        return self._stream(lambda _: results.images, (video,), options)
 
     transform = awaited(stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from automarket.client import families, language, pictures, videos
+from automarket.client import language, pictures, sounds, videos
 from automarket.client.model import Model, ModelHandle
 from automarket.client.plan import used_as
 from automarket.client.run import describe
@@ -35,29 +35,29 @@ class ProviderModels:
         """Give a handle of any model, by id or alias, or of the best one for a capability."""
         return await self._handle(Model, capability, model)
 
-    async def speech_to_text(self, model: str = "") -> families.SpeechToTextModel:
+    async def speech_to_text(self, model: str = "") -> sounds.SpeechToTextModel:
         """Give a model that writes down what is said."""
-        return await self._handle(families.SpeechToTextModel, "speech-to-text", model)
+        return await self._handle(sounds.SpeechToTextModel, "speech-to-text", model)
 
-    async def text_to_speech(self, model: str = "") -> families.TextToSpeechModel:
+    async def text_to_speech(self, model: str = "") -> sounds.TextToSpeechModel:
         """Give a model that speaks text."""
-        return await self._handle(families.TextToSpeechModel, "text-to-speech", model)
+        return await self._handle(sounds.TextToSpeechModel, "text-to-speech", model)
 
-    async def voice_cloning(self, model: str = "") -> families.VoiceCloningModel:
+    async def voice_cloning(self, model: str = "") -> sounds.VoiceCloningModel:
         """Give a model that speaks text in a voice of which it gets a sample."""
-        return await self._handle(families.VoiceCloningModel, "voice-cloning", model)
+        return await self._handle(sounds.VoiceCloningModel, "voice-cloning", model)
 
-    async def text_to_audio(self, model: str = "") -> families.TextToAudioModel:
+    async def text_to_audio(self, model: str = "") -> sounds.TextToAudioModel:
         """Give a model that makes sound of a text."""
-        return await self._handle(families.TextToAudioModel, "text-to-audio", model)
+        return await self._handle(sounds.TextToAudioModel, "text-to-audio", model)
 
-    async def text_to_music(self, model: str = "") -> families.TextToMusicModel:
+    async def text_to_music(self, model: str = "") -> sounds.TextToMusicModel:
         """Give a model that makes music of a text."""
-        return await self._handle(families.TextToMusicModel, "text-to-music", model)
+        return await self._handle(sounds.TextToMusicModel, "text-to-music", model)
 
-    async def text_to_sound(self, model: str = "") -> families.TextToSoundModel:
+    async def text_to_sound(self, model: str = "") -> sounds.TextToSoundModel:
         """Give a model that makes sound effects of a text."""
-        return await self._handle(families.TextToSoundModel, "text-to-sound", model)
+        return await self._handle(sounds.TextToSoundModel, "text-to-sound", model)
 
     async def text_to_text(self, model: str = "") -> language.TextToTextModel:
         """Give a language model."""
@@ -107,21 +107,21 @@ class ProviderModels:
         """Give a model that makes videos of a speaking person."""
         return await self._handle(videos.AvatarModel, "avatar-generation", model)
 
-    async def video_to_audio(self, model: str = "") -> families.VideoToAudioModel:
+    async def video_to_audio(self, model: str = "") -> sounds.VideoToAudioModel:
         """Give a model that takes the sound out of videos."""
-        return await self._handle(families.VideoToAudioModel, "video-to-audio", model)
+        return await self._handle(sounds.VideoToAudioModel, "video-to-audio", model)
 
-    async def audio_to_audio(self, model: str = "") -> families.AudioToAudioModel:
+    async def audio_to_audio(self, model: str = "") -> sounds.AudioToAudioModel:
         """Give a model that converts sound."""
-        return await self._handle(families.AudioToAudioModel, "audio-to-audio", model)
+        return await self._handle(sounds.AudioToAudioModel, "audio-to-audio", model)
 
-    async def video_to_image(self, model: str = "") -> families.VideoToImageModel:
+    async def video_to_image(self, model: str = "") -> pictures.VideoToImageModel:
         """Give a model that takes pictures out of videos."""
-        return await self._handle(families.VideoToImageModel, "video-to-image", model)
+        return await self._handle(pictures.VideoToImageModel, "video-to-image", model)
 
-    async def video_composition(self, model: str = "") -> families.VideoCompositionModel:
+    async def video_composition(self, model: str = "") -> videos.VideoCompositionModel:
         """Give a model that lays overlays over a video."""
-        return await self._handle(families.VideoCompositionModel, "video-composition", model)
+        return await self._handle(videos.VideoCompositionModel, "video-composition", model)
 
     async def _handle(self, cls: type[HandleT], capability: str, model: str) -> HandleT:
         info = await describe(self._connection, Target(capability=capability, model=model, provider=self._asked))

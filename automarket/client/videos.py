@@ -1,4 +1,4 @@
-"""Models that make videos. See `automarket.client.families` for what they share."""
+"""Models that make videos. See `automarket.client.sounds` for what they share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from automarket.client import results
 from automarket.client.model import ModelHandle, awaited
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from automarket.assets import Video
     from automarket.client.inputs import InputValue
+    from automarket.client.options import Overlay
+    from automarket.client.results import CompositionResult
     from automarket.client.stream import TransformStream
 
 
@@ -262,5 +266,25 @@ class AvatarModel(ModelHandle):
         options |= {"voice": voice, "aspect_ratio": aspect_ratio, "resolution": resolution}
         options |= {"num_frames": num_frames, "fps": fps, "seed": seed}
         return self._stream(lambda _: results.video, (), options)
+
+    transform = awaited(stream)
+
+
+class VideoCompositionModel(ModelHandle):
+    """Lays pictures and videos over a video."""
+
+    def stream(
+        self, video: InputValue, *inputs: InputValue, overlays: Sequence[Overlay] | None = None, **options: Any
+    ) -> TransformStream[CompositionResult]:
+        """Lay `inputs` over `video`, each as the overlay at its place says.
+
+        Args:
+            video: the base.
+            inputs: pictures and videos to lay over it.
+            overlays: where, when and how to lay each of them.
+            options: options of this model, and how the call is made.
+        """
+        options |= {"overlays": overlays}
+        return self._stream(lambda _: results.composition, (video, *inputs), options)
 
     transform = awaited(stream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from automarket.client import families, language, model, pictures, videos
+from automarket.client import language, model, pictures, sounds, videos
 from automarket.client.model import ModelHandle
 from automarket.sync.background import run
 from automarket.sync.twins import Twin, iterate, iterate_open, waits
@@ -192,46 +192,46 @@ class Model(_ModelTwin[model.Model]):
     transform = waits(model.Model.transform)
 
 
-class SpeechToTextModel(_ModelTwin[families.SpeechToTextModel]):
+class SpeechToTextModel(_ModelTwin[sounds.SpeechToTextModel]):
     """Writes down what is said."""
 
-    stream = streams(families.SpeechToTextModel.stream)
-    transform = waits(families.SpeechToTextModel.transform)
+    stream = streams(sounds.SpeechToTextModel.stream)
+    transform = waits(sounds.SpeechToTextModel.transform)
 
 
-class TextToSpeechModel(_ModelTwin[families.TextToSpeechModel]):
+class TextToSpeechModel(_ModelTwin[sounds.TextToSpeechModel]):
     """Speaks text."""
 
-    stream = streams(families.TextToSpeechModel.stream)
-    transform = waits(families.TextToSpeechModel.transform)
+    stream = streams(sounds.TextToSpeechModel.stream)
+    transform = waits(sounds.TextToSpeechModel.transform)
 
 
-class VoiceCloningModel(_ModelTwin[families.VoiceCloningModel]):
+class VoiceCloningModel(_ModelTwin[sounds.VoiceCloningModel]):
     """Speaks text in a voice of which it has a sample."""
 
-    stream = streams(families.VoiceCloningModel.stream)
-    transform = waits(families.VoiceCloningModel.transform)
+    stream = streams(sounds.VoiceCloningModel.stream)
+    transform = waits(sounds.VoiceCloningModel.transform)
 
 
-class TextToAudioModel(_ModelTwin[families.TextToAudioModel]):
+class TextToAudioModel(_ModelTwin[sounds.TextToAudioModel]):
     """Makes sound of a text: music, effects, speech."""
 
-    stream = streams(families.TextToAudioModel.stream)
-    transform = waits(families.TextToAudioModel.transform)
+    stream = streams(sounds.TextToAudioModel.stream)
+    transform = waits(sounds.TextToAudioModel.transform)
 
 
-class TextToMusicModel(_ModelTwin[families.TextToMusicModel]):
+class TextToMusicModel(_ModelTwin[sounds.TextToMusicModel]):
     """Makes music of a text."""
 
-    stream = streams(families.TextToMusicModel.stream)
-    transform = waits(families.TextToMusicModel.transform)
+    stream = streams(sounds.TextToMusicModel.stream)
+    transform = waits(sounds.TextToMusicModel.transform)
 
 
-class TextToSoundModel(_ModelTwin[families.TextToSoundModel]):
+class TextToSoundModel(_ModelTwin[sounds.TextToSoundModel]):
     """Makes sound effects of a text."""
 
-    stream = streams(families.TextToSoundModel.stream)
-    transform = waits(families.TextToSoundModel.transform)
+    stream = streams(sounds.TextToSoundModel.stream)
+    transform = waits(sounds.TextToSoundModel.transform)
 
 
 class TextToTextModel(_ModelTwin[language.TextToTextModel]):
@@ -325,29 +325,29 @@ class AvatarModel(_ModelTwin[videos.AvatarModel]):
     transform = waits(videos.AvatarModel.transform)
 
 
-class VideoToAudioModel(_ModelTwin[families.VideoToAudioModel]):
+class VideoToAudioModel(_ModelTwin[sounds.VideoToAudioModel]):
     """Takes the sound out of videos."""
 
-    stream = streams(families.VideoToAudioModel.stream)
-    transform = waits(families.VideoToAudioModel.transform)
+    stream = streams(sounds.VideoToAudioModel.stream)
+    transform = waits(sounds.VideoToAudioModel.transform)
 
 
-class AudioToAudioModel(_ModelTwin[families.AudioToAudioModel]):
+class AudioToAudioModel(_ModelTwin[sounds.AudioToAudioModel]):
     """Converts, resamples, cuts or enhances sound."""
 
-    stream = streams(families.AudioToAudioModel.stream)
-    transform = waits(families.AudioToAudioModel.transform)
+    stream = streams(sounds.AudioToAudioModel.stream)
+    transform = waits(sounds.AudioToAudioModel.transform)
 
 
-class VideoToImageModel(_ModelTwin[families.VideoToImageModel]):
+class VideoToImageModel(_ModelTwin[pictures.VideoToImageModel]):
     """Takes pictures out of videos."""
 
-    stream = streams(families.VideoToImageModel.stream)
-    transform = waits(families.VideoToImageModel.transform)
+    stream = streams(pictures.VideoToImageModel.stream)
+    transform = waits(pictures.VideoToImageModel.transform)
 
 
-class VideoCompositionModel(_ModelTwin[families.VideoCompositionModel]):
+class VideoCompositionModel(_ModelTwin[videos.VideoCompositionModel]):
     """Lays pictures and videos over a video."""
 
-    stream = streams(families.VideoCompositionModel.stream)
-    transform = waits(families.VideoCompositionModel.transform)
+    stream = streams(videos.VideoCompositionModel.stream)
+    transform = waits(videos.VideoCompositionModel.transform)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automarket.errors import OptionInvalid
+from automarket.option_words import takes
 from provider_servers.runtime.family_options import family_schemas
-from provider_servers.runtime.option_faults import takes
 from provider_servers.runtime.vendor_fields import FIELDS, MODES, Said, plain, read_field
 
 if TYPE_CHECKING:

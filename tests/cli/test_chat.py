@@ -312,7 +312,7 @@ async def test_a_language_model_is_described_with_its_context_and_its_price(run)
     out, _ = await run("models", "chatter")
     assert re.search(r"context +8,192 tokens, answers up to 1,024 *\n", out)
     assert re.search(r"price +1000 USD per million tokens in, 2000 out *\n", out)
-    assert re.search(r"\nresponse_format\.json_schema\.schema +string", out)
+    assert re.search(r"\nresponse_format\.json_schema\.schema +text", out)
 
 
 async def test_models_are_compared_and_one_that_fails_is_a_row(chatter, run):

@@ -206,7 +206,7 @@ def test_without_a_family_all_fields_are_the_models_own():
 def test_the_table_says_which_field_is_which_option():
     rows = {row.option: row for row in VendorOptions("image_to_video", FRAMES, frame_rate=30).rows()}
     assert (rows["prompt"].field, rows["prompt"].takes) == ("prompt", "text of at most 500 characters")
-    assert (rows["video_length"].field, rows["video_length"].takes) == ("num_frames / fps", "a number of 1.0 to 30.0")
+    assert (rows["video_length"].field, rows["video_length"].takes) == ("num_frames / fps", "a number of 1 to 30")
     assert rows["guidance_scale"].default == 10
     assert rows["aspect_ratio"].default == "16:9"
 

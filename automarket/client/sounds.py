@@ -1,7 +1,7 @@
-"""Models of sound and media by what they do, with typed inputs, options and results.
+"""Models that hear, speak and make sound, with typed inputs, options and results.
 
-Those of pictures are in `automarket.client.pictures`, those that make videos in `automarket.client.videos`, language
-models in `automarket.client.language`.
+Those that make pictures are in `automarket.client.pictures`, those that make videos in `automarket.client.videos`,
+language models in `automarket.client.language`.
 
 Each has `stream(...)`, which gives events as they happen, and `transform(...)`, which takes the same and gives the
 result. Options that are None are left to the model. Further keywords are options of the one model, and the call's
@@ -16,14 +16,10 @@ from automarket.client import results
 from automarket.client.model import ModelHandle, awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from automarket.assets import Audio, Image, Speech, Text
+    from automarket.assets import Audio, Speech, Text
     from automarket.client.inputs import InputValue
-    from automarket.client.options import Overlay
-    from automarket.client.results import CompositionResult
     from automarket.client.stream import TransformStream
-    from automarket.media.info import AudioFormat, ImageFormat
+    from automarket.media.info import AudioFormat
 
 
 class SpeechToTextModel(ModelHandle):
@@ -191,52 +187,3 @@ class VideoToAudioModel(_ToAudioModel):
 
 class AudioToAudioModel(_ToAudioModel):
     """Converts, resamples, cuts or enhances sound."""
-
-
-class VideoToImageModel(ModelHandle):
-    """Takes pictures out of videos."""
-
-    def stream(
-        self,
-        video: InputValue,
-        *,
-        times: Sequence[float] | None = None,
-        interval: float | None = None,
-        count: int | None = None,
-        format: ImageFormat | str | None = None,  # noqa: A002 - the contract's name
-        **options: Any,
-    ) -> TransformStream[list[Image]]:
-        """Take pictures out of `video`; without any option, the first one.
-
-        Args:
-            video: where the pictures are.
-            times: moments to take, in seconds.
-            interval: take a picture every so many seconds.
-            count: take so many pictures, evenly spread.
-            format: what the pictures have to look like; its bounds make thumbnails.
-            options: options of this model, and how the call is made.
-        """
-        options |= {"times": times, "interval": interval, "count": count, "format": format}
-        return self._stream(lambda _: results.images, (video,), options)
-
-    transform = awaited(stream)
-
-
-class VideoCompositionModel(ModelHandle):
-    """Lays pictures and videos over a video."""
-
-    def stream(
-        self, video: InputValue, *inputs: InputValue, overlays: Sequence[Overlay] | None = None, **options: Any
-    ) -> TransformStream[CompositionResult]:
-        """Lay `inputs` over `video`, each as the overlay at its place says.
-
-        Args:
-            video: the base.
-            inputs: pictures and videos to lay over it.
-            overlays: where, when and how to lay each of them.
-            options: options of this model, and how the call is made.
-        """
-        options |= {"overlays": overlays}
-        return self._stream(lambda _: results.composition, (video, *inputs), options)
-
-    transform = awaited(stream)
