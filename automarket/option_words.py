@@ -18,10 +18,10 @@ _KINDS = {
 def takes(rule: Mapping[str, Any]) -> str:
     """Say what a JSON Schema takes: "a whole number of 1 to 50", "one of 'jpeg', 'png'"."""
     if "const" in rule:
-        return repr(rule["const"])
+        return _shown(rule["const"])
     if "enum" in rule:
         values = cast("list[Any]", rule["enum"])
-        return repr(values[0]) if len(values) == 1 else "one of " + ", ".join(map(repr, values))
+        return _shown(values[0]) if len(values) == 1 else "one of " + ", ".join(map(_shown, values))
     ways = cast("list[Any]", rule.get("anyOf") or rule.get("oneOf") or [])
     if ways:
         return " or ".join(takes(cast("Mapping[str, Any]", way)) for way in ways if isinstance(way, Mapping) and way)
@@ -49,6 +49,10 @@ def _range(rule: Mapping[str, Any]) -> str:
 
 def _bound(words: str, value: float | None, unit: str = "") -> str:
     return "" if value is None else f"{words} {_number(value)}{unit}"
+
+
+def _shown(value: Any) -> str:
+    return _number(value) if isinstance(value, float) else repr(value)
 
 
 def _number(value: float) -> str:

@@ -17,7 +17,7 @@ from automarket.option_words import takes
         ({"type": "string", "maxLength": 500}, "text of at most 500 characters"),
         ({"type": "string", "minLength": 1, "maxLength": 9}, "text of 1 to 9 characters"),
         ({"type": "string", "enum": ["png", "jpeg"]}, "one of 'png', 'jpeg'"),
-        ({"enum": [30]}, "30"),
+        ({"enum": [30.0, 2.5]}, "one of 30, 2.5"),
         ({"const": "a"}, "'a'"),
         ({"type": "boolean"}, "true or false"),
         ({"type": "array"}, "a list"),
