@@ -279,7 +279,7 @@ class Fal:
             {"message": f"step {step}/{STEPS}", "level": "INFO", "source": "USER", "timestamp": one.sent_at}
             for step in range(1, steps + 1)
         ]
-        told["logs"] = logs if request.query.get("logs") in ("1", "true", "True") else None
+        told["logs"] = logs if request.query.get("logs") in ("1", "true") else None
         if state == "IN_PROGRESS":
             return told
         if one.cancelled is not None and one.scenario != "late-cancel":

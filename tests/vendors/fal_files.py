@@ -63,8 +63,21 @@ class Storage:
 
     def open_routes(self, request: Request) -> Reply | None:
         """Answer what has an address that is secret, or a token of its own."""
+        return self._with_token(request) or self._signed(request)
+
+    def _with_token(self, request: Request) -> Reply | None:
         if request.path == "/files/upload" and request.method == "POST":
             return self._by_token(request)
+        if request.path == "/files/upload/multipart" and request.method == "POST":
+            return self._begin(request)
+        if in_parts := re.fullmatch(r"/files/b/([^/]+)/multipart/u1/(\w+)", request.path):
+            name, part = in_parts.groups()
+            media_type, parts = self._open[name]
+            done = part == "complete"
+            return self._whole(request, name, media_type, parts) if done else self._part(request, int(part), parts)
+        return None
+
+    def _signed(self, request: Request) -> Reply | None:
         found = re.fullmatch(r"/(put|parts)/([^/]+)(?:/(\w+))?", request.path)
         if found is None:
             return None
@@ -85,10 +98,10 @@ class Storage:
         parts[number] = (request.size, request.sha256)
         if request.file is not None:
             request.file.unlink()
-        return answer({"partNumber": number, "etag": request.sha256[:32]})
+        return answer({"partNumber": number, "etag": request.sha256[:32]}, etag=request.sha256[:32])
 
     def _whole(self, request: Request, name: str, media_type: str, parts: dict[int, tuple[int, str]]) -> Reply:
-        told = [(one["partNumber"], one["etag"]) for one in request.json["parts"]]
+        told = sorted((one["partNumber"], one["etag"]) for one in request.json["parts"])
         if told != [(number, parts[number][1][:32]) for number in sorted(parts)]:
             return answer({"detail": "InvalidPart"}, 400)
         whole = hashlib.sha256("".join(parts[number][1] for number in sorted(parts)).encode()).hexdigest()
@@ -100,6 +113,14 @@ class Storage:
             return answer({"detail": "Invalid token"}, 401)
         name = f"{uuid.uuid4().hex}_{request.headers.get('x-fal-file-name', '')}"
         return self._done(request, name, Stored(request.headers["content-type"], request.size, request.sha256))
+
+    def _begin(self, request: Request) -> Reply:
+        """Begin an upload in parts as the SDK for Python does."""
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return answer({"detail": "Invalid token"}, 401)
+        name = f"{uuid.uuid4().hex}_{request.headers.get('x-fal-file-name', '')}"
+        self._open[name] = (request.headers["content-type"], {})
+        return answer({"access_url": f"http://{request.headers['host']}/files/b/{name}", "uploadId": "u1"})
 
     def _done(self, request: Request, name: str, stored: Stored) -> Reply:
         url = f"http://{request.headers['host']}/files/b/{name}"
