@@ -55,6 +55,13 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"audio": media.speech_wav()}, {"word_timestamps": True}, "scribe_v2"),
         Sample({"text": "rain"}, {"duration": 1}, "eleven_text_to_sound_v2", bad_options={"duration": 99}),
     ],
+    "fal": lambda media: [
+        Sample(
+            {"text": "a red kite"}, {"steps": 2}, "fal-ai/flux/dev", bad_options={"steps": 51, "aspect_ratio": "7:1"}
+        ),
+        Sample({"image": media.picture_png()}, {"prompt": "it moves", "video_length": 2}, "framepack"),
+        Sample({"video": media.talk_mp4(), "face": media.picture_png()}, model="face-swap"),
+    ],
     "replicate": lambda media: [
         Sample({"text": "a red kite"}, {"steps": 2}, _FLUX, bad_options={"steps": 9, "aspect_ratio": "7:1"}),
         Sample({"image": media.picture_png()}, {"prompt": "it moves"}, "kwaivgi/kling-v2.1"),
@@ -73,6 +80,7 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "faster-whisper": lambda media: Sample({"audio": _opus(media)}, {"language": "en"}),
     **{vendor: lambda _: CHAT for vendor in STAND_INS},
     "elevenlabs": lambda media: SAMPLES["elevenlabs"](media)[0],
+    "fal": lambda media: SAMPLES["fal"](media)[0],
     "replicate": lambda media: SAMPLES["replicate"](media)[0],
 }
 
