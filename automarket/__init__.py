@@ -47,6 +47,23 @@ if TYPE_CHECKING:
     from automarket.client import events as events
     from automarket.client.assets import AssetClient as AssetClient
     from automarket.client.comparing import Comparison as Comparison
+    from automarket.client.families import AudioToAudioModel as AudioToAudioModel
+    from automarket.client.families import SpeechToTextModel as SpeechToTextModel
+    from automarket.client.families import TextToAudioModel as TextToAudioModel
+    from automarket.client.families import TextToMusicModel as TextToMusicModel
+    from automarket.client.families import TextToSoundModel as TextToSoundModel
+    from automarket.client.families import TextToSpeechModel as TextToSpeechModel
+    from automarket.client.families import VideoCompositionModel as VideoCompositionModel
+    from automarket.client.families import VideoToAudioModel as VideoToAudioModel
+    from automarket.client.families import VideoToImageModel as VideoToImageModel
+    from automarket.client.families import VoiceCloningModel as VoiceCloningModel
+    from automarket.client.job_info import BudgetStatus as BudgetStatus
+    from automarket.client.job_info import CostEstimate as CostEstimate
+    from automarket.client.job_info import JobInfo as JobInfo
+    from automarket.client.job_info import JobState as JobState
+    from automarket.client.job_info import UsageBy as UsageBy
+    from automarket.client.job_info import UsageReport as UsageReport
+    from automarket.client.jobs import Jobs as Jobs
     from automarket.client.language import TextToTextModel as TextToTextModel
     from automarket.client.mesh import Mesh as Mesh
     from automarket.client.mesh import connect as connect
@@ -100,10 +117,12 @@ _HOMES = {
     "AudioToAudioModel": "automarket.client.sounds",
     "AutoMarketError": "automarket.errors",
     "AvatarModel": "automarket.client.videos",
+    "BudgetStatus": "automarket.client.job_info",
     "CastSpec": "automarket.media.info",
     "Comparison": "automarket.client.comparing",
     "CompositionResult": "automarket.client.results",
     "Conversation": "automarket.chat",
+    "CostEstimate": "automarket.client.job_info",
     "FaceSwapModel": "automarket.client.videos",
     "Fallback": "automarket.client.target",
     "FinishReason": "automarket.chat",
@@ -113,6 +132,9 @@ _HOMES = {
     "ImageToTextModel": "automarket.client.pictures",
     "ImageToVideoModel": "automarket.client.videos",
     "ImageUpscaleModel": "automarket.client.pictures",
+    "JobInfo": "automarket.client.job_info",
+    "JobState": "automarket.client.job_info",
+    "Jobs": "automarket.client.jobs",
     "LipSyncModel": "automarket.client.videos",
     "MediaInfo": "automarket.media.info",
     "MediaPart": "automarket.chat",
@@ -147,6 +169,8 @@ _HOMES = {
     "ToolChoice": "automarket.chat",
     "ToolResult": "automarket.chat",
     "TransformStream": "automarket.client.stream",
+    "UsageBy": "automarket.client.job_info",
+    "UsageReport": "automarket.client.job_info",
     "Video": "automarket.assets",
     "VideoCompositionModel": "automarket.client.videos",
     "VideoToAudioModel": "automarket.client.sounds",
@@ -168,10 +192,12 @@ __all__ = [
     "AudioToAudioModel",
     "AutoMarketError",
     "AvatarModel",
+    "BudgetStatus",
     "CastSpec",
     "Comparison",
     "CompositionResult",
     "Conversation",
+    "CostEstimate",
     "FaceSwapModel",
     "Fallback",
     "FinishReason",
@@ -181,6 +207,9 @@ __all__ = [
     "ImageToTextModel",
     "ImageToVideoModel",
     "ImageUpscaleModel",
+    "JobInfo",
+    "JobState",
+    "Jobs",
     "LipSyncModel",
     "MediaInfo",
     "MediaPart",
@@ -215,6 +244,8 @@ __all__ = [
     "ToolChoice",
     "ToolResult",
     "TransformStream",
+    "UsageBy",
+    "UsageReport",
     "Video",
     "VideoCompositionModel",
     "VideoToAudioModel",

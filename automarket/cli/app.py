@@ -12,11 +12,13 @@ from automarket.cli import (
     compare,
     doctor,
     image,
+    jobs,
     new_provider,
     overview,
     services,
     speak,
     transform,
+    usage,
     video,
     voices,
 )
@@ -59,6 +61,8 @@ app.command()(video.video)
 app.command()(speak.speak)
 app.command()(chat.chat)
 app.command()(compare.compare)
+app.add_typer(jobs.app, name="jobs")
+app.command()(usage.usage)
 app.add_typer(services.app, name="services")
 app.add_typer(assets.app, name="assets")
 app.add_typer(voices.app, name="voices")

@@ -9,7 +9,10 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from automarket.client.job_info import CostEstimate
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -80,3 +83,11 @@ def clock(moment: float) -> str:
 def short_digest(digest: str) -> str:
     """Give the beginning of a digest, enough to name an asset."""
     return digest[: len("sha256:") + 12]
+
+
+def price(estimate: CostEstimate) -> str:
+    """Say what a call is expected to cost."""
+    if estimate.cost is None:
+        return "unknown"
+    least = "at least " if estimate.at_least else ""
+    return f"{least}{estimate.cost:g} {estimate.currency}"

@@ -10,6 +10,7 @@ from automarket.cli.completion import complete_capability
 from automarket.cli.running import (
     DEFAULT_ADDRESS,
     Address,
+    Estimate,
     Json,
     ModelName,
     Options,
@@ -20,7 +21,7 @@ from automarket.cli.running import (
     run,
     terminal,
 )
-from automarket.cli.transforming import Manner, Work, carry_out, name_of
+from automarket.cli.transforming import Manner, Work, carry_out, say_cost, work_of
 
 if TYPE_CHECKING:
     from automarket.client.mesh import Mesh
@@ -46,6 +47,7 @@ def transform(
     out: Out = "",
     timeout: Timeout = None,
     quiet: Quiet = False,
+    estimate: Estimate = False,
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -61,14 +63,9 @@ def transform(
     target = {"capability": capability, "model": model, "provider": provider}
 
     async def prepare(mesh: Mesh) -> Work:
-        from automarket.cli.inputs import parse_options, read_inputs
-        from automarket.cli.outputs import format_for
+        return await work_of(mesh, target, inputs, option or [], out)
 
-        info = (await mesh.model(**target)).info
-        options = format_for(out, info) | parse_options(option or [], info.options_schema or {})
-        arguments, named = await read_inputs(inputs, info, mesh)
-        repeated = {slot.name for slot in info.inputs if slot.repeated}
-        by_name = {name: values if name in repeated or len(values) > 1 else values[0] for name, values in named.items()}
-        return Work(target, arguments, options | by_name, list(map(name_of, inputs)))
-
-    run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))
+    if estimate:
+        run(screen, say_cost(screen, address, prepare))
+    else:
+        run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))

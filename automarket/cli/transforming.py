@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from automarket.cli.exits import Exit
+from automarket.cli.plain import price
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -59,13 +62,50 @@ async def carry_out(screen: Terminal, address: str, prepare: Callable[[Mesh], Aw
                 finally:
                     view.end_line()
                 result = await stream.result()
-    files = await _save(result, manner.out, view)
+    files = await save(result, manner.out, view)
     if screen.as_json:
         screen.json(_facts(result, stream.report, [file for file, _ in files], view))
         return
     _print(screen, result, files, view)
     if not manner.quiet:
         _print_route(screen, result, stream.report, work.names)
+
+
+async def say_cost(screen: Terminal, address: str, prepare: Callable[[Mesh], Awaitable[Work]]) -> None:
+    """Say what it would cost to run what `prepare` says; where nobody knows, the exit code says so, too.
+
+    Raises:
+        typer.Exit: nobody knows.
+    """
+    import automarket
+
+    async with automarket.connect(address) as mesh:
+        work = await prepare(mesh)
+        call: dict[str, Any] = {**work.target, **work.keywords}
+        estimate = await mesh.estimate(*work.arguments, **call)
+    if screen.as_json:
+        screen.json(estimate)
+    else:
+        units = f" ({estimate.units:g} x {estimate.unit})" if estimate.unit and estimate.units else ""
+        screen.say(f"{price(estimate)}{units}")
+        screen.note(f"{estimate.provider_id}, model {estimate.model_id}")
+    if estimate.cost is None:
+        raise typer.Exit(Exit.FAILED)
+
+
+async def work_of(
+    mesh: Mesh, target: Mapping[str, str], inputs: Sequence[str], options: Sequence[str], out: str
+) -> Work:
+    """Give what words on a command line ask of a target: inputs in order or by name, and options."""
+    from automarket.cli.inputs import parse_options, read_inputs
+    from automarket.cli.outputs import format_for
+
+    info = (await mesh.model(**target)).info
+    chosen = format_for(out, info) | parse_options(options, info.options_schema or {})
+    arguments, named = await read_inputs(inputs, info, mesh)
+    repeated = {slot.name for slot in info.inputs if slot.repeated}
+    by_name = {name: values if name in repeated or len(values) > 1 else values[0] for name, values in named.items()}
+    return Work(target, arguments, chosen | by_name, list(map(name_of, inputs)))
 
 
 def name_of(word: str) -> str:
@@ -82,7 +122,7 @@ def assets_of(result: Result) -> list[Asset]:
     return list(result) if isinstance(result, list) else [result]
 
 
-async def _save(result: Result, out: str, view: TransformView) -> list[tuple[Path, Asset]]:
+async def save(result: Result, out: str, view: TransformView) -> list[tuple[Path, Asset]]:
     """Write the result; give each file with what it holds."""
     from automarket.cli.outputs import as_named, paths_for, subtitles, write_asset
 

@@ -34,17 +34,19 @@ if TYPE_CHECKING:
     from automarket.v1.model_service_pb2_grpc import ModelServiceAsyncStub
 
 RESOLVE_SECONDS = 2.0
+FOLLOW_AS_JOB = ("automarket-follow", "job")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A transform that is ready to be called."""
+    """A transform that is ready to be called, as a job where that is asked for."""
 
     model: ModelInfo
     capability: str
     target: Target
     header: transform_pb2.TransformHeader
     inputs: list[Travelling]
+    as_job: bool = False
 
     @property
     def streamed_bytes(self) -> int:
@@ -82,7 +84,7 @@ class Calling:
 
     async def events(self) -> AsyncGenerator[Event]:
         """Give out what happens; leaving the iteration cancels the call."""
-        if self._connection.direct.is_for(self._prepared.streamed_bytes):
+        if not self._prepared.as_job and self._connection.direct.is_for(self._prepared.streamed_bytes):
             try:
                 async with contextlib.aclosing(self._directly()) as events:
                     async for event in events:
@@ -150,6 +152,7 @@ class Calling:
         prepared = self._prepared
         first = model_service_pb2.TransformRequest(target=target.to_proto(), header=prepared.header)
         metadata = [*target.to_metadata(), *more, ("automarket-request-id", prepared.header.request_id)]
+        metadata += [FOLLOW_AS_JOB] if prepared.as_job else []
         with trace.use_span(self._span, end_on_exit=False):
             metadata = inject(metadata)
         raw = models.Transform(metadata=metadata, timeout=self._left())

@@ -75,6 +75,7 @@ class Collector:
                 self._uploads.append(event)
             case e.Accepted():
                 self._accepted, self._casts = event, event.casts
+                self._usage.clear()  # a job that was begun anew tells it again
             case e.Usage():
                 self._usage.append(event)
             case e.Finished():

@@ -14,15 +14,19 @@ from automarket.rpc.channel import open_channel
 from automarket.rpc.status import from_rpc_error
 from automarket.rpc.telemetry import inject
 from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceStub
+from automarket.v1.job_service_pb2_grpc import JobServiceStub
 from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceStub
 from automarket.v1.model_service_pb2_grpc import ModelServiceStub
+from automarket.v1.usage_service_pb2_grpc import UsageServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
 
     from automarket.v1.discovery_service_pb2_grpc import DiscoveryServiceAsyncStub
+    from automarket.v1.job_service_pb2_grpc import JobServiceAsyncStub
     from automarket.v1.media_provider_service_pb2_grpc import MediaProviderServiceAsyncStub
     from automarket.v1.model_service_pb2_grpc import ModelServiceAsyncStub
+    from automarket.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -61,6 +65,16 @@ class Connection:
     def providers(self) -> MediaProviderServiceAsyncStub:
         """Calls of MediaProviderService."""
         return MediaProviderServiceStub(self.channel)
+
+    @cached_property
+    def jobs(self) -> JobServiceAsyncStub:
+        """Calls of JobService."""
+        return JobServiceStub(self.channel)
+
+    @cached_property
+    def usage(self) -> UsageServiceAsyncStub:
+        """Calls of UsageService."""
+        return UsageServiceStub(self.channel)
 
     async def close(self) -> None:
         """Close the channel, and those past the gateway; calls under way are cancelled."""

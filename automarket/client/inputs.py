@@ -45,11 +45,11 @@ class Bound:
     options: dict[str, Any]
 
 
-def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Bound:
+def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any], *, complete: bool = True) -> Bound:
     """Say which argument fills which slot: positional ones in slot order, keywords by slot name.
 
     A keyword that a slot and an option share (a voice, overlays) is the input when it is an asset, a file or bytes, or
-    a list of such; else it is the option.
+    a list of such; else it is the option. Unless it has to be `complete`, slots may stay empty.
 
     Raises:
         InputIncomplete: a slot that has to be filled is not.
@@ -62,7 +62,7 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
     filled: dict[str, list[Any]] = {name: _listed(slots[name], value) for name, value in named.items()}
     _fill_in_order(model, filled, list(arguments))
     for slot in model.inputs:
-        if not filled.get(slot.name) and not slot.optional:
+        if complete and not filled.get(slot.name) and not slot.optional:
             raise InputIncomplete(
                 f"model {model.id} needs an input for its slot {slot.name!r}",
                 hint=f"it takes: {_signature(model)}",

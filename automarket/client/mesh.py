@@ -11,6 +11,8 @@ from automarket.client.comparing import compare
 from automarket.client.connection import Connection
 from automarket.client.direct import DIRECT_ABOVE
 from automarket.client.discovery import Discovery
+from automarket.client.estimating import estimate
+from automarket.client.jobs import Jobs
 from automarket.client.language import TextToTextModel
 from automarket.client.model import Model, take_settings
 from automarket.client.plan import Plan, used_as
@@ -20,15 +22,18 @@ from automarket.client.store import MeshAssets
 from automarket.client.stream import TransformStream
 from automarket.client.target import Fallback, Target
 from automarket.client.text_options import merged
+from automarket.client.usage import get_usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from automarket.assets import Audio, Image, Speech, Text, Video
     from automarket.assets.roles import Role
     from automarket.client.comparing import Comparison
     from automarket.client.descriptors import CapabilityInfo, Change, ModelInfo, ProviderInfo, Route
     from automarket.client.inputs import InputValue
+    from automarket.client.job_info import CostEstimate, UsageBy, UsageReport
     from automarket.client.language import ChatInput
     from automarket.client.results import CompositionResult, Result
     from automarket.client.text_options import OptionsValue
@@ -91,6 +96,51 @@ class Mesh:
     def assets(self) -> MeshAssets:
         """The asset store: put, get, read, list, cast, delete."""
         return MeshAssets(self._connection)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs: create, get, list, cancel, retry, watch, result."""
+        return Jobs(self._connection, self.assets)
+
+    async def usage(
+        self,
+        *,
+        by: Iterable[UsageBy] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        provider: str = "",
+        model: str = "",
+    ) -> UsageReport:
+        """Add up what was used and what it cost, and say what is left of the budgets.
+
+        Args:
+            by: what to add up by: provider, model, day; nothing adds everything up.
+            start: from this moment; one without a time zone is local.
+            end: to before this moment.
+            provider: only of one, by id or alias.
+            model: only of one, by id.
+        """
+        return await get_usage(self._connection, by, (start, end), provider, model)
+
+    async def estimate(
+        self,
+        *inputs: InputValue,
+        capability: str = "",
+        model: str = "",
+        provider: str = "",
+        **options: Any,
+    ) -> CostEstimate:
+        """Say what a call would cost, and spend nothing. Options are checked as the call would check them.
+
+        Takes what `stream` takes. Inputs may be left out where they do not matter for the price; none is uploaded: what
+        the asset store has counts by its length, other files by their size.
+
+        Raises:
+            OptionUnknown, OptionInvalid: an option is wrong.
+        """
+        take_settings(options)
+        target = Target(capability=capability, model=model, provider=provider)
+        return await estimate(self._connection, target, inputs, options)
 
     def provider(self, name: str) -> ProviderHandle:
         """Give a handle of a provider by id or alias. Asks nothing yet."""
@@ -195,7 +245,7 @@ class Mesh:
             local_only: never call a remote vendor.
             fallbacks: where else to go, in order, when the first choice fails before its first event.
             options: options of the capability and of the model by name; `timeout` (seconds), `request_id`, `store` and
-                `by_digest` say how the call is made, see `ModelHandle`.
+                `by_digest` and `job` say how the call is made, see `ModelHandle`.
         """
         settings = take_settings(options)
         target = Target(

@@ -32,9 +32,10 @@ class ModelHandle:
     """One model of one provider; `info` describes it.
 
     Every transform also takes `timeout` (seconds for all of it, uploads included), `request_id` (UUID; equal repeats
-    within 24 hours are not billed twice), `store` (False: the asset store keeps nothing) and `by_digest` (True: media
-    that come out stay in the asset store until the result is read or saved). Options that the model takes besides those
-    that its family shares are keyword arguments too; `info.options_schema` lists them all.
+    within 24 hours are not billed twice), `store` (False: the asset store keeps nothing), `by_digest` (True: media that
+    come out stay in the asset store until the result is read or saved) and `job` (True: the call is followed as a job
+    of that request_id, which goes on when its stream is left: see `Mesh.jobs`). Options that the model takes besides
+    those that its family shares are keyword arguments too; `info.options_schema` lists them all.
     """
 
     def __init__(self, connection: Connection, store: AssetClient, info: ModelInfo, capability: str) -> None:
@@ -96,7 +97,7 @@ def _no_or_raise(error: UnavailableError) -> bool:
 
 def take_settings(keywords: dict[str, Any]) -> CallSettings:
     """Take how a call is made out of its keywords."""
-    names = ("timeout", "request_id", "store", "by_digest")
+    names = ("timeout", "request_id", "store", "by_digest", "job")
     return CallSettings(**{name: keywords.pop(name) for name in names if name in keywords})
 
 

@@ -28,12 +28,14 @@ class CallSettings:
         store: what the asset store keeps: None keeps uploads and media that come out, True text that comes out as
             well, False nothing.
         by_digest: media that come out stay in the asset store; the results read them there when they are first used.
+        job: the call is followed as a job, which goes on when nobody reads it any more.
     """
 
     timeout: float | None = None
     request_id: str | None = None
     store: bool | None = None
     by_digest: bool = False
+    job: bool = False
 
 
 @dataclass(frozen=True, slots=True)

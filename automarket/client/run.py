@@ -14,7 +14,7 @@ from automarket.client.inputs import bind
 from automarket.client.options import check_known, write_options
 from automarket.client.plan import used_as
 from automarket.client.upload import Uploader
-from automarket.errors import DeadlineExceeded, RequestTooLarge
+from automarket.errors import DeadlineExceeded, InvalidRequestError, RequestTooLarge, UnavailableError
 from automarket.v1 import model_service_pb2, transform_pb2
 
 if TYPE_CHECKING:
@@ -55,10 +55,43 @@ class Run:
                     yield event
             if self.prepared is None:
                 return
-            calling = Calling(self._connection, self.prepared, deadline, span)
-            async with contextlib.aclosing(calling.events()) as events:
+            calling = Calling(self._connection, self.prepared, deadline, span).events()
+            if self.prepared.as_job:
+                calling = self._to_its_end(calling)
+            async with contextlib.aclosing(calling) as events:
                 async for event in events:
                     yield event
+
+    async def _to_its_end(self, calling: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Give the events of a call that is followed as a job; where the mesh goes away on the way, the job's."""
+        from automarket.client.job_info import JobInfo
+        from automarket.client.jobs import Jobs
+
+        after = 0
+        try:
+            async with contextlib.aclosing(calling) as events:
+                async for event in events:
+                    after = event.sequence
+                    yield event
+        except UnavailableError as error:
+            if not after or "job" in error.metadata:  # there is no job, or it failed so
+                raise
+        else:
+            return
+        async with contextlib.aclosing(Jobs(self._connection, self._store).watch(self._request_id, after)) as items:
+            async for item in items:
+                if not isinstance(item, JobInfo):
+                    yield item
+
+    async def prepared_at_once(self) -> Prepared:
+        """Give the call as it would be made, after the inputs that go by digest are in the store.
+
+        Raises:
+            AutoMarketError: the model, an input or an option is wrong, or the time is over.
+        """
+        timeout = self._plan.settings.timeout
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        return await self._prepare(lambda _: None, deadline)
 
     async def _preparing(self, span: Span, deadline: float | None) -> AsyncGenerator[Event]:
         news: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -84,10 +117,14 @@ class Run:
 
     async def _ready(self, model: ModelInfo, report: Callable[[Event], None]) -> Prepared:
         plan, settings = self._plan, self._plan.settings
+        if settings.job and settings.store is False:
+            raise InvalidRequestError("a job's outputs are kept by the asset store", fields={"store": "not for jobs"})
         capability = used_as(model, plan.target.capability)
         bound = await asyncio.to_thread(bind, model, plan.arguments, plan.keywords)
         header = transform_pb2.TransformHeader(
-            request_id=self._request_id, store=settings.store, outputs_by_digest=settings.by_digest
+            request_id=self._request_id,
+            store=settings.store,
+            outputs_by_digest=settings.by_digest or settings.job,
         )
         if not plan.target.fallbacks:
             check_known(bound.options, model.options_schema)
@@ -97,7 +134,7 @@ class Run:
         header.inputs.extend(one.declared for one in inputs)
         if header.ByteSize() > MAX_HEADER_BYTES:
             raise RequestTooLarge("options and inline inputs are over 3 MiB", hint="make the options smaller")
-        return Prepared(model, capability, plan.target, header, inputs)
+        return Prepared(model, capability, plan.target, header, inputs, as_job=settings.job)
 
 
 async def describe(connection: Connection, target: Target) -> ModelInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
@@ -18,9 +18,12 @@ from automarket.rpc.telemetry import mark_failed
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+    from opentelemetry.trace import Span
+
     from automarket.assets import Text
     from automarket.client.answers import Answer
     from automarket.client.assets import AssetClient
+    from automarket.client.calling import Prepared
     from automarket.client.connection import Connection
     from automarket.client.events import Event
     from automarket.client.plan import Plan
@@ -31,6 +34,19 @@ ResultT = TypeVar("ResultT")
 _tracer = trace.get_tracer("automarket")
 
 
+class Followed(Protocol):
+    """What gives the events of a transform: a call, or a job."""
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """The call, as soon as it is known which model works on it."""
+        ...
+
+    def events(self, span: Span) -> AsyncGenerator[Event]:
+        """Give out what happens."""
+        ...
+
+
 class TransformStream(Generic[ResultT]):
     """A transform that runs while its events are read. Leaving the iteration, or the `async with`, cancels it.
 
@@ -38,11 +54,13 @@ class TransformStream(Generic[ResultT]):
     far: uploads, casts, provider, time by stage.
     """
 
-    def __init__(self, connection: Connection, store: AssetClient, plan: Plan[ResultT]) -> None:
+    def __init__(
+        self, connection: Connection, store: AssetClient, plan: Plan[ResultT], run: Followed | None = None
+    ) -> None:
         self.request_id = plan.settings.request_id or str(uuid.uuid4())
         self._plan = plan
         self._stored = StoredOutputs(connection, store)
-        self._run = Run(connection, store, plan, self.request_id)
+        self._run: Followed = run or Run(connection, store, plan, self.request_id)
         self._collector = Collector(self.request_id)
         # Nothing that the generator holds leads back to it: whoever drops it ends the call at once.
         self._events = _follow(self._run, self._collector)
@@ -96,7 +114,7 @@ class TransformStream(Generic[ResultT]):
         return self._plan.result_of(prepared.capability)(outputs)
 
 
-async def _follow(run: Run, collector: Collector) -> AsyncGenerator[Event]:
+async def _follow(run: Followed, collector: Collector) -> AsyncGenerator[Event]:
     span = _tracer.start_span("automarket.transform", kind=SpanKind.CLIENT)
     collector.trace_id = _trace_id(span)
     try:

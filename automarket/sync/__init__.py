@@ -12,7 +12,7 @@ the package: `sync.run(asset.as_speech())`.
 from __future__ import annotations
 
 from automarket.sync.background import run
-from automarket.sync.client import Assets, Mesh, ProviderHandle, connect
+from automarket.sync.client import Assets, Jobs, Mesh, ProviderHandle, connect
 from automarket.sync.models import (
     AudioToAudioModel,
     AvatarModel,
@@ -50,6 +50,7 @@ __all__ = [
     "ImageToTextModel",
     "ImageToVideoModel",
     "ImageUpscaleModel",
+    "Jobs",
     "LipSyncModel",
     "Mesh",
     "Model",

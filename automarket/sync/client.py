@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from automarket.client import mesh, provider
+from automarket.client import jobs, mesh, provider
 from automarket.client.direct import DIRECT_ABOVE
 from automarket.client.store import MeshAssets
 from automarket.sync import models as twin
@@ -57,6 +57,19 @@ class Assets(Twin[MeshAssets]):
     find_missing = waits(MeshAssets.find_missing)
     read = iterates(MeshAssets.read)
     list = iterates(MeshAssets.list)
+
+
+class Jobs(Twin[jobs.Jobs]):
+    """The jobs."""
+
+    create = waits(jobs.Jobs.create)
+    get = waits(jobs.Jobs.get)
+    list = iterates(jobs.Jobs.list)
+    cancel = waits(jobs.Jobs.cancel)
+    retry = waits(jobs.Jobs.retry)
+    watch = iterates(jobs.Jobs.watch)
+    stream = twin.streams(jobs.Jobs.stream)
+    result = waits(jobs.Jobs.result)
 
 
 class ProviderHandle(Twin[provider.ProviderHandle]):
@@ -146,6 +159,11 @@ class Mesh(Twin[mesh.Mesh]):
         """The asset store."""
         return Assets(self.original.assets)
 
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs."""
+        return Jobs(self.original.jobs)
+
     def provider(self, name: str) -> ProviderHandle:
         """Give a handle of a provider by id or alias."""
         return ProviderHandle(self.original.provider(name))
@@ -160,4 +178,6 @@ class Mesh(Twin[mesh.Mesh]):
     text_to_text = gives(twin.TextToTextModel, mesh.Mesh.text_to_text)
     compare = waits(mesh.Mesh.compare)
     transform = waits(mesh.Mesh.transform)
+    estimate = waits(mesh.Mesh.estimate)
+    usage = waits(mesh.Mesh.usage)
     stream = twin.streams(mesh.Mesh.stream)

@@ -10,7 +10,8 @@ import pytest
 import automarket
 
 EXPORTS = """
-Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError AvatarModel CastSpec Comparison
+Asset AssetClient AssetLoader Audio AudioFormat AudioToAudioModel AutoMarketError AvatarModel BudgetStatus CastSpec
+Comparison CostEstimate JobInfo JobState Jobs UsageBy UsageReport
 CompositionResult Conversation FaceSwapModel Fallback FinishReason Image ImageFormat ImageToImageModel
 ImageToTextModel ImageToVideoModel ImageUpscaleModel LipSyncModel MediaInfo MediaPart Mesh Message Model Overlay
 ProviderHandle ReasoningPart Report ResponseFormat Role ServiceState ServiceStatus Speech SpeechToTextModel

@@ -104,7 +104,7 @@ class JobStore:
                 (job.id, job.state, line, data, fingerprint, body),
             )
             number = cursor.lastrowid or 0
-            connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(number, *pair) for pair in labels])
+            connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(*pair, number) for pair in labels])
             return Kept(number, job), True
 
         return await self.database.run(work)
