@@ -47,16 +47,6 @@ if TYPE_CHECKING:
     from automarket.client import events as events
     from automarket.client.assets import AssetClient as AssetClient
     from automarket.client.comparing import Comparison as Comparison
-    from automarket.client.families import AudioToAudioModel as AudioToAudioModel
-    from automarket.client.families import SpeechToTextModel as SpeechToTextModel
-    from automarket.client.families import TextToAudioModel as TextToAudioModel
-    from automarket.client.families import TextToMusicModel as TextToMusicModel
-    from automarket.client.families import TextToSoundModel as TextToSoundModel
-    from automarket.client.families import TextToSpeechModel as TextToSpeechModel
-    from automarket.client.families import VideoCompositionModel as VideoCompositionModel
-    from automarket.client.families import VideoToAudioModel as VideoToAudioModel
-    from automarket.client.families import VideoToImageModel as VideoToImageModel
-    from automarket.client.families import VoiceCloningModel as VoiceCloningModel
     from automarket.client.job_info import BudgetStatus as BudgetStatus
     from automarket.client.job_info import CostEstimate as CostEstimate
     from automarket.client.job_info import JobInfo as JobInfo
