@@ -9,12 +9,12 @@ import secrets
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from automarket.assets.formats import HEAD_BYTES, detect
 from automarket.errors import BackendFailed, JobCancelled, OutputExpired
 from provider_servers.replicate.refusals import failed
 from provider_servers.replicate.spoken import rest_of, spoken_of
 from provider_servers.runtime import Completion, Generated, MessageRole, TextDelta, Usage
 from provider_servers.runtime.remote import Cancel, Made, Phase, RemoteJob, Result, Status
+from provider_servers.runtime.remote.uploads import type_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -24,31 +24,13 @@ if TYPE_CHECKING:
     from provider_servers.replicate.models import Recipe
     from provider_servers.runtime import Call
     from provider_servers.runtime.media_input import MediaInput
-    from provider_servers.runtime.remote import State, Ticket, Uploads
+    from provider_servers.runtime.remote import Claimed, State, Ticket, Uploads
 
 BEFORE_SECONDS, AFTER_SECONDS = 60.0, 300.0  # around a submit whose answer was lost: clocks differ
 MOST_SEED = 2**31 - 1
-MOST_CLAIMED = 10_000
 _PHASES = {"starting": Phase.QUEUED, "processing": Phase.RUNNING}
 _ENDED = ("succeeded", "failed", "canceled", "aborted")
 _SHARE = re.compile(r"(\d{1,3})%\|")
-
-
-class Claimed:
-    """Ids of predictions whose submit was answered: none of them is one that was lost. The oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, None] = {}
-
-    def __contains__(self, prediction: str) -> bool:
-        """Tell whether a prediction is somebody's."""
-        return prediction in self._ids
-
-    def add(self, prediction: str) -> None:
-        """Note that a prediction is somebody's."""
-        self._ids[prediction] = None
-        while len(self._ids) > MOST_CLAIMED:
-            del self._ids[next(iter(self._ids))]
 
 
 class ReplicateJob(RemoteJob):
@@ -90,10 +72,7 @@ class ReplicateJob(RemoteJob):
 
     async def _url(self, media: MediaInput) -> str:
         file = await media.path()
-        with file.open("rb") as head:
-            found = detect(head.read(HEAD_BYTES))
-        media_type = found.media_type if found is not None else media.media_type
-        return await self._uploads.url_for(file, media_type, self._client.upload)
+        return await self._uploads.url_for(file, type_of(file, media.media_type), self._client.upload)
 
     async def _chat(self) -> dict[str, str]:
         """Give a conversation as these models take it: what the system says apart, if they can, and one prompt."""

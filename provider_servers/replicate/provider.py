@@ -15,14 +15,14 @@ from automarket import capabilities
 from automarket.assets.roles import Role
 from automarket.errors import AutoMarketError, ModelGone
 from provider_servers.replicate.client import ReplicateClient
-from provider_servers.replicate.job import Claimed, ReplicateJob
+from provider_servers.replicate.job import ReplicateJob
 from provider_servers.replicate.known import BY_SLUG, KNOWN, Known
 from provider_servers.replicate.models import Recipe, recipe_of
 from provider_servers.replicate.refusals import read_refusal
 from provider_servers.replicate.settings import VENDOR, ReplicateSettings
 from provider_servers.runtime.chat_model import chat_inputs
 from provider_servers.runtime.describe import Model, Output, Slot
-from provider_servers.runtime.remote import RemoteProvider, Unanswered, Waits
+from provider_servers.runtime.remote import Claimed, RemoteProvider, Unanswered, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

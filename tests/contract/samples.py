@@ -62,6 +62,11 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"image": media.picture_png()}, {"prompt": "it moves", "video_length": 2}, "framepack"),
         Sample({"video": media.talk_mp4(), "face": media.picture_png()}, model="face-swap"),
     ],
+    "creatify": lambda media: [
+        Sample({"text": "Hello there."}, {"avatar": "Anna"}, "lipsync", bad_options={"aspect_ratio": "4:3"}),
+        Sample({"text": "Hello there."}, {"voice": "Jonas"}, "text-to-speech"),
+        Sample({"image": media.picture_png(), "speech": media.speech_wav()}, model="aurora-v1"),
+    ],
     "replicate": lambda media: [
         Sample({"text": "a red kite"}, {"steps": 2}, _FLUX, bad_options={"steps": 9, "aspect_ratio": "7:1"}),
         Sample({"image": media.picture_png()}, {"prompt": "it moves"}, "kwaivgi/kling-v2.1"),
@@ -82,6 +87,7 @@ SMALL: dict[str, Callable[[MediaShelf], Sample]] = {
     "elevenlabs": lambda media: SAMPLES["elevenlabs"](media)[0],
     "fal": lambda media: SAMPLES["fal"](media)[0],
     "replicate": lambda media: SAMPLES["replicate"](media)[0],
+    "creatify": lambda media: SAMPLES["creatify"](media)[0],
 }
 
 

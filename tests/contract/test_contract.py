@@ -81,7 +81,8 @@ async def served(name, way, backends, request):
 
 async def test_the_suite_finds_the_providers():
     ours = {"pocketsphinx", "flite", "ffmpeg", "whisper", "chatterbox", "ollama", "faster-whisper"}
-    ours |= {"openai", "anthropic", "openrouter", "together", "openai-compatible", "elevenlabs", "replicate", "fal"}
+    ours |= {"openai", "anthropic", "openrouter", "together", "openai-compatible", "elevenlabs", "fal"}
+    ours |= {"replicate", "creatify"}
     assert ours <= set(PROVIDERS)
 
 

@@ -117,7 +117,7 @@ class Creatify:
     pace: float = 0.1
     stays: str = ""
     answers_late: float = 0.0
-    credits: float = 500
+    credits: float = 1_000_000
     submits: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     instead: deque[tuple[str, str, Reply]] = field(default_factory=deque)

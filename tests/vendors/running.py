@@ -66,6 +66,7 @@ def environment(vendor: str, url: str) -> Mapping[str, str]:
     found = {f"{prefix}_API_KEY": KEY, f"{prefix}_BASE_URL": url}
     if vendor == "creatify":
         found |= {f"{prefix}_API_ID": creatify.API_ID, f"{prefix}_UPLOAD_URL": f"{url}/bucket"}
+        found |= {f"{prefix}_POLL_INTERVAL": "0.05"}
     if vendor == "replicate":
         found |= {f"{prefix}_POLL_INTERVAL": "0.05"}
     if vendor == "fal":

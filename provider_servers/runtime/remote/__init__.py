@@ -31,6 +31,7 @@ vendor says (`VendorApi.refused`). UnavailableError and RateLimited while pollin
 `result` raises is the end of the work, unless it is `Unanswered`, RateLimited or VendorOverloaded.
 """
 
+from provider_servers.runtime.remote.claimed import Claimed
 from provider_servers.runtime.remote.desk import Desk
 from provider_servers.runtime.remote.downloads import Downloads
 from provider_servers.runtime.remote.flow import follow
@@ -44,6 +45,7 @@ from provider_servers.runtime.remote.waits import Waits
 __all__ = [
     "Answer",
     "Cancel",
+    "Claimed",
     "Desk",
     "Downloads",
     "Made",
