@@ -98,7 +98,7 @@ class ElevenLabs:
             "page": lambda _: page(200),
             "html-502": lambda _: page(502),
             "paced": lambda sound: _sound([step for piece in _cut(sound) for step in (piece, Pause(0.1))]),
-            "stamped": lambda sound: _sound([Pause(0.2), *[sound[:2000], Pause(0.5), sound[2000:]]]),
+            "stamped": lambda sound: _sound([Pause(0.05), sound[:2000], Pause(0.2), sound[2000:]]),
         }
 
     def handle(self, request: Request) -> Reply:

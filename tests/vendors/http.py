@@ -111,6 +111,7 @@ class FakeServer:
         requests: what came, oldest first.
         dropped: when (monotonic) clients went away before a body had ended.
         sent: bytes of streamed bodies that were written.
+        began: when (monotonic) the first byte of each streamed body was written.
         open: connections.
     """
 
@@ -120,6 +121,7 @@ class FakeServer:
         self.requests: list[Request] = []
         self.dropped: list[float] = []
         self.sent = 0
+        self.began: list[float] = []
         self.open = 0
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -210,6 +212,7 @@ class FakeServer:
             await asyncio.gather(leaving, writing, return_exceptions=True)
 
     async def _write(self, steps: Sequence[Step], writer: asyncio.StreamWriter) -> bool:
+        begun = False
         for step in steps:
             if step is Cut:
                 return False
@@ -217,6 +220,7 @@ class FakeServer:
                 await asyncio.sleep(step.seconds)
             elif isinstance(step, bytes):
                 size = self.piece_bytes or len(step)
+                begun = begun or self.began.append(time.monotonic()) is None
                 for begin in range(0, len(step), size):
                     piece = step[begin : begin + size]
                     writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
