@@ -1,26 +1,42 @@
-"""Text, pictures, sound and files in, text out, by OpenAI: POST https://api.openai.com/v1/chat/completions.
+"""Conversations, pictures, speech and transcripts by OpenAI: https://api.openai.com/v1.
 
 Source: OpenAI's OpenAPI description, 2026-08. The list of models says neither what a model can do nor what it costs;
-what its chat completions serve is told by the names.
+what serves which of them is told by the names.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import msgspec
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from automarket.errors import ModelGone
+from automarket.voices import Voice
+from provider_servers.openai.images import pictures
+from provider_servers.openai.media_models import EDITS, RETIRED, VOICES, media_models
+from provider_servers.openai.speech import speech
+from provider_servers.openai.transcription import transcript
 from provider_servers.runtime.chat.compatible.provider import CompatibleProvider
 from provider_servers.runtime.chat.compatible.request import Dialect
+from provider_servers.runtime.chat.errors import facts_of
 from provider_servers.runtime.chat.listing import FILES, PICTURES, SOUND, language_model, usable
+from provider_servers.runtime.chat.refusals import Trouble
 from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
 from provider_servers.runtime.text_options import text_option_schemas
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from automarket.errors import AutoMarketError
+    from provider_servers.runtime.call import Call
+    from provider_servers.runtime.chat.refusals import Refusal
+    from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.describe import Model
+    from provider_servers.runtime.events import Event
 
 VENDOR = Vendor(
     "openai",
@@ -29,7 +45,7 @@ VENDOR = Vendor(
     keys_page="https://platform.openai.com/api-keys",
     billing_page="https://platform.openai.com/settings/organization/billing",
 )
-BUILT_IN = ("gpt-6-luna", "gpt-5.6-luna", "gpt-4o-mini")
+BUILT_IN = ("gpt-6-luna", "gpt-5.6-luna", "gpt-4o-mini", "gpt-image-2", "gpt-4o-mini-tts", "gpt-transcribe")
 OWN_OPTIONS = {
     "parallel_tool_calls": {"type": "boolean", "description": "Whether several tools may be called at once."},
     "service_tier": {
@@ -93,11 +109,11 @@ class ModelList(msgspec.Struct):
 
 
 class OpenAIProvider(CompatibleProvider):
-    """Language models of OpenAI."""
+    """Language models of OpenAI, and those that make pictures, speak and hear."""
 
     id = "openai"
     name = "OpenAI"
-    description = "OpenAI's language models; every call is billed."
+    description = "OpenAI's language models, pictures, speech and transcripts; every call is billed."
 
     vendor = VENDOR
     settings_class = OpenAISettings
@@ -113,16 +129,53 @@ class OpenAIProvider(CompatibleProvider):
 
     def built_in(self) -> list[Model]:
         """List models that are offered until the vendor has been asked."""
-        return [self.named(name) for name in BUILT_IN]
+        return list(_models(map(ListedModel, BUILT_IN)))
 
     def named(self, name: str) -> Model:
         """Describe a model of which only the id is known."""
-        return _model(ListedModel(name))
+        found = list(_models([ListedModel(name.removesuffix(EDITS))], every=True))
+        return next((model for model in found if model.id == name), found[0])
 
     def read_models(self, body: bytes) -> list[Model]:
-        """Read the list: the models that have conversations."""
-        listed = msgspec.json.decode(body, type=ModelList).data
-        return usable(_model(one) for one in listed if _CHATS.match(one.id) and not _OTHERWISE.search(one.id))
+        """Read the list: the models that have conversations, make pictures, speak or hear."""
+        return usable(_models(msgspec.json.decode(body, type=ModelList).data))
+
+    def special_error(self, refusal: Refusal, model: str) -> AutoMarketError | None:
+        """Give the error for a model that the vendor has taken out of service."""
+        if refusal.trouble is not Trouble.MODEL or model not in RETIRED:
+            return None
+        message, instead = f"{self.vendor.name} has taken {model} out of service", RETIRED[model]
+        return ModelGone(message, hint=f"take {instead}", metadata=facts_of(refusal, self.vendor, model))
+
+    async def voices(self) -> Sequence[Voice]:
+        """List the voices that speak; those of one's own, voice_..., the vendor does not list."""
+        return [Voice(name, name.title()) for name in VOICES]
+
+    async def answer(self, call: Call, upstream: Upstream) -> AsyncGenerator[Event]:
+        """Run a model."""
+        work = _WORK.get(call.model.capabilities[0], super().answer)
+        async with aclosing(work(call, upstream)) as events:
+            async for event in events:
+                yield event
+
+
+_WORK = {
+    "text-to-image": pictures,
+    "image-to-image": pictures,
+    "text-to-speech": speech,
+    "speech-to-text": transcript,
+}
+
+
+def _models(listed: Iterable[ListedModel], *, every: bool = False) -> Iterable[Model]:
+    """Describe the models of a list; with `every` also those whose names say nothing."""
+    for one in listed:
+        ending = f"OpenAI ends it on {one.shutdown_date}." if one.shutdown_date else ""
+        media = None if "realtime" in one.id else media_models(one.id, ending)
+        if media is not None:
+            yield from media
+        elif every or (_CHATS.match(one.id) and not _OTHERWISE.search(one.id)):
+            yield _model(one)
 
 
 def _model(listed: ListedModel) -> Model:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.vendors.chat import LIMIT_SAID, ChatVendor, sse
 from tests.vendors.http import Cut, Reply, answer
+from tests.vendors.openai_media import OpenAIMedia
 from tests.vendors.said import TOKENS
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class OpenAI(ChatVendor):
 
     def __init__(self) -> None:
         super().__init__()
+        self.media = OpenAIMedia()
         server = "server_error"
         fault = {"error": {"message": "The server had an error", "type": server, "param": None, "code": None}}
         self.scenarios |= {
@@ -80,6 +82,9 @@ class OpenAI(ChatVendor):
         if request.json.get("stream_options", {}).get("include_usage"):
             steps.append(sse({**self._head(), "choices": [], "usage": self.usage(), "obfuscation": ""}))
         return steps
+
+    def other(self, request: Request) -> Reply:
+        return self.media.handle(request) or self.models(request)
 
     def models(self, request: Request) -> Reply:
         entry = {"object": "model", "created": 1677532384, "owned_by": "openai"}

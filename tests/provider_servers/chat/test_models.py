@@ -32,8 +32,9 @@ LISTED = {
 
 
 async def listed(asked):
+    """Give the language models, once the vendor has told them; those that make media have tests of their own."""
     await until(lambda: asked.provider._listed)
-    return {model.id: model for model in asked.provider.models()}
+    return {model.id: model for model in asked.provider.models() if model.capabilities == ("text-to-text",)}
 
 
 @pytest.mark.parametrize("vendor", LISTED)
@@ -45,8 +46,7 @@ async def test_models_are_those_of_the_vendor(vendor):
 @pytest.mark.parametrize("vendor", LISTED)
 async def test_without_an_answer_there_is_a_list_built_in(vendor):
     async with talking_to(vendor, base_url="http://127.0.0.1:1/v1", models="") as asked:
-        assert asked.provider.models()
-        assert all(model.capabilities == ("text-to-text",) for model in asked.provider.models())
+        assert any(model.capabilities == ("text-to-text",) for model in asked.provider.models())
 
 
 async def test_prices_and_lengths():
