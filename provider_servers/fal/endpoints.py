@@ -115,6 +115,8 @@ class Endpoint:
         makes: the field of the output that holds what it makes.
         gone: the endpoint that takes its place, where the vendor has it no more.
         needs: options that have to be given.
+        has_seed: a field takes a seed.
+        frame_rate: pictures a second of its videos, where no field says it; 0 where that is not known.
     """
 
     model: Model
@@ -126,6 +128,7 @@ class Endpoint:
     gone: str = ""
     needs: tuple[str, ...] = ()
     has_seed: bool = False
+    frame_rate: float = 0
 
     def names(self) -> dict[str, str]:
         """Give the paths of our request by the vendor's fields, for errors."""
@@ -187,6 +190,7 @@ def read_endpoint(name: str, facts: Facts) -> Endpoint:
         facts.gone,
         tuple(one for one in facts.required if one in model.options),
         "seed" in facts.fields,
+        facts.frame_rate,
     )
 
 

@@ -15,7 +15,7 @@ from provider_servers.fal.api import FalApi
 from provider_servers.fal.endpoints import Endpoint, built_in
 from provider_servers.fal.job import FalJob
 from provider_servers.fal.openapi import read_openapi
-from provider_servers.fal.prices import pricing_of
+from provider_servers.fal.prices import estimate_of, pricing_of
 from provider_servers.fal.refusals import read_refusal
 from provider_servers.fal.settings import FAL_SETTINGS_SCHEMA, QUEUE_URL, VENDOR, FalSettings
 from provider_servers.runtime.describe import Availability, Model
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.refusals import Refusal
     from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.chat.vendor import RemoteSettings
+    from provider_servers.runtime.estimates import Estimate
     from provider_servers.runtime.remote import RemoteJob, VendorApi, Waits
 
 log = logging.getLogger("automarket.provider")
@@ -138,6 +139,13 @@ class FalProvider(RemoteProvider):
             raise lost.error from None
 
     # --- calls ---
+
+    async def estimate(self, call: Call) -> Estimate | None:
+        """Say what a call would cost by the vendor's price list."""
+        endpoint = self._endpoints.get(call.model.id)
+        if endpoint is None:
+            return None
+        return estimate_of(endpoint.model.pricing, call.options, call.facts, endpoint.frame_rate)
 
     async def job(self, call: Call, api: VendorApi) -> RemoteJob:
         """Give the request that a call is."""
