@@ -49,6 +49,13 @@ SAMPLES: dict[str, Callable[[MediaShelf], list[Sample]]] = {
         Sample({"audio": media.speech_wav()}, {"language": "en"}, bad_options={"output_format": "docx"}),
     ],
     **{vendor: lambda _: [CHAT] for vendor in STAND_INS},
+    "openai": lambda media: [
+        CHAT,
+        Sample({"text": "Hello there."}, {"speed": 1.5}, "tts-1"),
+        Sample({"audio": media.speech_wav()}, {"word_timestamps": True}, "whisper-1"),
+        Sample({"text": "a red kite"}, {"count": 2}, "gpt-image-2"),
+        Sample({"image": media.picture_png()}, {"prompt": "make it blue"}, "gpt-image-2/edit"),
+    ],
     "elevenlabs": lambda media: [
         Sample({"text": "Hello there."}, {"speed": 1.1}, "eleven_flash_v2_5", bad_options={"speed": 9, "stability": 2}),
         Sample({"text": "Hello there.", "voice": media.speech_wav()}, model="eleven_flash_v2_5"),

@@ -133,7 +133,7 @@ async def test_a_list_that_is_garbage_leaves_what_there_was(vendor):
             count = len(asked.fake.requests)
             await until(lambda count=count: len(asked.fake.requests) > count)
             await asyncio.sleep(0.05)
-            assert [model.id for model in asked.provider.models()] == before
+            assert list(await listed(asked)) == before
         assert not asked.provider._following.done()
 
 
