@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from automarket.cli.transforming import Work, name_of
 from automarket.errors import InvalidRequestError
@@ -10,6 +10,7 @@ from automarket.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from automarket.client.descriptors import ModelInfo
     from automarket.client.inputs import InputValue
     from automarket.client.mesh import Mesh
 
@@ -57,14 +58,35 @@ async def work_of(
     out: str,
     names: Sequence[str],
 ) -> Work:
-    """Put a call together; options that are None are left to the model, `more` are NAME=VALUE words that win."""
+    """Put a call together; options that are None are left to the model, `more` are NAME=VALUE words that win.
+
+    Where no model is named and the one that fits best lacks an option, the first that has all of them is taken.
+    """
     from automarket.cli.inputs import parse_options
     from automarket.cli.outputs import format_for
 
     info = (await mesh.model(**target)).info
     given = {name: value for name, value in options.items() if value is not None}
+    asked = {*given, *(word.partition("=")[0].partition(".")[0] for word in more)}
+    if not target["model"] and not _takes(info, asked):
+        info = await _that_takes(mesh, target, asked) or info
+        target = {**target, "model": info.id, "provider": info.provider_id}
     keywords = format_for(out, info) | given | parse_options(more, info.options_schema or {})
     return Work(target, arguments, keywords, [name_of(name) for name in names])
+
+
+def _takes(model: ModelInfo, options: set[str]) -> bool:
+    schema = model.options_schema or {}
+    properties = cast("dict[str, Any]", schema.get("properties") or {})
+    known = {*properties, *(slot.name for slot in model.inputs)}
+    return bool(schema.get("additionalProperties")) or options <= known
+
+
+async def _that_takes(mesh: Mesh, target: Mapping[str, str], options: set[str]) -> ModelInfo | None:
+    """Give the first model that can do what is asked for, and takes all these options."""
+    capability = target["capability"]
+    listed = await mesh.models(capability=capability, provider=target["provider"], available_only=True)
+    return next((one for one in listed if capability in one.capabilities and _takes(one, options)), None)
 
 
 def unclear(what: str, hint: str) -> InvalidRequestError:

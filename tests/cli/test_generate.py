@@ -107,7 +107,8 @@ def test_a_text_becomes_a_video(cli):
         (("--face", "{picture}"), "mask"),
         (("--face", "{film}"), "mask"),
         (("--upscale", "2"), "wide"),
-        (("--upscale", "720p"), "wide"),
+        (("--upscale", "720p"), "grow"),
+        (("--upscale", "720p", "--fps", "10"), "grow"),
         (("--prompt", "in the rain"), "turn"),
     ],
 )

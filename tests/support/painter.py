@@ -66,7 +66,8 @@ class Painter(Provider):
             model("reel", "text-to-video", (TEXT,), VIDEOS, sized),
             model("stir", "image-to-video", (IMAGE,), VIDEOS, STIR.schemas),
             model("turn", "video-to-video", (VIDEO,), VIDEOS, family_schemas("video_to_video", "prompt")),
-            model("wide", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "scale", "resolution")),
+            model("wide", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "scale")),
+            model("grow", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "resolution", "fps")),
             model("mask", "face-swap", (VIDEO, FACE), VIDEOS, family_schemas("face_swap", "face_restore")),
             model("lips", "lip-sync", (VIDEO, SPEECH), VIDEOS, family_schemas("lip_sync", "sync_mode")),
             model("head", "avatar-generation", (IMAGE, SPEECH), VIDEOS, family_schemas("avatar_generation", "prompt")),
@@ -113,7 +114,7 @@ async def arguments(call, number):
             vendor = STIR.to_vendor(options)
             still = ("-loop", "1", "-framerate", str(vendor["fps"]), "-i", paths["image"])
             made = (*still, "-frames:v", str(vendor["num_frames"]), "-vf", "scale=320:180", "-pix_fmt", "yuv420p")
-        case "wide":
+        case "wide" | "grow":
             size = f"-2:{options['resolution'][:-1]}" if "resolution" in options else f"iw*{options['scale']}:-2"
             made = ("-i", paths["video"], "-vf", f"scale={size}")
         case "lips":
