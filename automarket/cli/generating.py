@@ -48,7 +48,7 @@ def text_of(values: Sequence[InputValue], words: Sequence[str]) -> list[Any]:
     return list(values)
 
 
-async def work_of(
+async def put_together(
     mesh: Mesh,
     target: Mapping[str, str],
     arguments: Sequence[InputValue],

@@ -10,6 +10,8 @@ import typer
 from automarket.cli.running import (
     DEFAULT_ADDRESS,
     Address,
+    AsJob,
+    Estimate,
     Json,
     ModelName,
     Options,
@@ -17,10 +19,9 @@ from automarket.cli.running import (
     ProviderName,
     Quiet,
     Timeout,
-    run,
     terminal,
 )
-from automarket.cli.transforming import Manner, Work, carry_out
+from automarket.cli.transforming import Manner, Work, perform
 
 if TYPE_CHECKING:
     from automarket.client.mesh import Mesh
@@ -49,6 +50,8 @@ def image(
     out: Out = "",
     timeout: Timeout = None,
     quiet: Quiet = False,
+    job: AsJob = False,
+    estimate: Estimate = False,
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -65,15 +68,15 @@ def image(
     shared |= _sides(size)
 
     async def prepare(mesh: Mesh) -> Work:
-        from automarket.cli.generating import read_all, text_of, work_of
+        from automarket.cli.generating import put_together, read_all, text_of
 
         values = await read_all(inputs, mesh)
         capability, own = _task(values, prompt, upscale)
         arguments = text_of(values, inputs) if capability == "text-to-image" else values
         target = {"capability": capability, "model": model, "provider": provider}
-        return await work_of(mesh, target, arguments, shared | own, more=option or (), out=out, names=inputs)
+        return await put_together(mesh, target, arguments, shared | own, more=option or (), out=out, names=inputs)
 
-    run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))
+    perform(screen, address, prepare, Manner(out, timeout, quiet, job, estimate))
 
 
 def _sides(size: str | None) -> dict[str, Any]:

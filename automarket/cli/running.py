@@ -37,6 +37,9 @@ Out = Annotated[
     str, typer.Option("-o", "--output", metavar="OUT", help="File to write, folder for several, - for standard out.")
 ]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Give up after so many seconds.", min=0.001)]
+AsJob = Annotated[
+    bool, typer.Option("--job", help="Follow it as a job: it goes on when this command is interrupted. See `jobs`.")
+]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Say what it would cost, and do nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
 DEFAULT_ADDRESS = "127.0.0.1:50051"

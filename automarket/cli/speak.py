@@ -9,6 +9,8 @@ import typer
 from automarket.cli.running import (
     DEFAULT_ADDRESS,
     Address,
+    AsJob,
+    Estimate,
     Json,
     ModelName,
     Options,
@@ -16,10 +18,9 @@ from automarket.cli.running import (
     ProviderName,
     Quiet,
     Timeout,
-    run,
     terminal,
 )
-from automarket.cli.transforming import Manner, Work, carry_out
+from automarket.cli.transforming import Manner, Work, perform
 
 if TYPE_CHECKING:
     from automarket.client.mesh import Mesh
@@ -42,6 +43,8 @@ def speak(
     out: Out = "",
     timeout: Timeout = None,
     quiet: Quiet = False,
+    job: AsJob = False,
+    estimate: Estimate = False,
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -54,7 +57,7 @@ def speak(
     screen = terminal(as_json=json)
 
     async def prepare(mesh: Mesh) -> Work:
-        from automarket.cli.generating import kind_of, read_all, text_of, unclear, work_of
+        from automarket.cli.generating import kind_of, put_together, read_all, text_of, unclear
 
         values = await read_all(text, mesh)
         if {kind_of(value) for value in values} != {"text"}:
@@ -63,9 +66,9 @@ def speak(
         capability = "text-to-speech" if isinstance(sample, str | None) else "voice-cloning"
         target = {"capability": capability, "model": model, "provider": provider}
         options = {"voice": sample, "speed": speed, "language": language}
-        return await work_of(mesh, target, text_of(values, text), options, more=option or (), out=out, names=text)
+        return await put_together(mesh, target, text_of(values, text), options, more=option or (), out=out, names=text)
 
-    run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))
+    perform(screen, address, prepare, Manner(out, timeout, quiet, job, estimate))
 
 
 async def _voice(word: str | None, mesh: Mesh) -> Any:

@@ -10,6 +10,7 @@ from automarket.cli.completion import complete_capability
 from automarket.cli.running import (
     DEFAULT_ADDRESS,
     Address,
+    AsJob,
     Estimate,
     Json,
     ModelName,
@@ -18,10 +19,9 @@ from automarket.cli.running import (
     ProviderName,
     Quiet,
     Timeout,
-    run,
     terminal,
 )
-from automarket.cli.transforming import Manner, Work, carry_out, say_cost, work_of
+from automarket.cli.transforming import Manner, Work, perform, work_of
 
 if TYPE_CHECKING:
     from automarket.client.mesh import Mesh
@@ -47,6 +47,7 @@ def transform(
     out: Out = "",
     timeout: Timeout = None,
     quiet: Quiet = False,
+    job: AsJob = False,
     estimate: Estimate = False,
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
@@ -65,7 +66,4 @@ def transform(
     async def prepare(mesh: Mesh) -> Work:
         return await work_of(mesh, target, inputs, option or [], out)
 
-    if estimate:
-        run(screen, say_cost(screen, address, prepare))
-    else:
-        run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))
+    perform(screen, address, prepare, Manner(out, timeout, quiet, job, estimate))

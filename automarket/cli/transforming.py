@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import typer
 
 from automarket.cli.exits import Exit
 from automarket.cli.plain import price
+from automarket.cli.running import run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,11 +27,21 @@ _SUBTITLES = (".srt", ".vtt")
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a command runs a model: where the result goes, how long it may take, and what is printed of it."""
+    """How a command runs a model.
+
+    Attributes:
+        out: where the result goes.
+        timeout: seconds that it may take; None is no bound.
+        quiet: the result alone is printed.
+        job: it is followed as a job, which goes on when the command is interrupted.
+        estimate: nothing is run; it is said what that would cost.
+    """
 
     out: str = ""
     timeout: float | None = None
     quiet: bool = False
+    job: bool = False
+    estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +54,18 @@ class Work:
     names: Sequence[str] = ()
 
 
+def perform(screen: Terminal, address: str, prepare: Callable[[Mesh], Awaitable[Work]], manner: Manner) -> None:
+    """Run what `prepare` says, or say what it would cost.
+
+    Raises:
+        typer.Exit: it failed, or nobody knows.
+    """
+    work = say_cost(screen, address, prepare) if manner.estimate else carry_out(screen, address, prepare, manner)
+    run(screen, work)
+
+
 async def carry_out(screen: Terminal, address: str, prepare: Callable[[Mesh], Awaitable[Work]], manner: Manner) -> None:
-    """Run what `prepare` says, write what comes out, and tell of it. Ctrl-C cancels it."""
+    """Run what `prepare` says, write what comes out, and tell of it. Ctrl-C cancels it, and leaves a job alone."""
     import automarket
     from automarket.cli.progress import LiveProgress
     from automarket.cli.transform_view import TransformView
@@ -54,11 +76,17 @@ async def carry_out(screen: Terminal, address: str, prepare: Callable[[Mesh], Aw
         work = await prepare(mesh)
         with LiveProgress(screen.live, quiet=quiet) as progress:
             view = TransformView(screen, progress, work.names, words=shows, quiet=quiet)
-            call: dict[str, Any] = {**work.target, **work.keywords, "timeout": manner.timeout}
+            call: dict[str, Any] = {**work.target, **work.keywords, "timeout": manner.timeout, "job": manner.job}
             async with mesh.stream(*work.arguments, **call) as stream:
+                if manner.job and not quiet:
+                    screen.note(f"job {stream.request_id}")
                 try:
                     async for event in stream:
                         view.show(event)
+                except asyncio.CancelledError:
+                    if manner.job:
+                        screen.note(f"the job goes on: automarket jobs watch {stream.request_id}")
+                    raise
                 finally:
                     view.end_line()
                 result = await stream.result()

@@ -10,6 +10,8 @@ import typer
 from automarket.cli.running import (
     DEFAULT_ADDRESS,
     Address,
+    AsJob,
+    Estimate,
     Json,
     ModelName,
     Options,
@@ -17,10 +19,9 @@ from automarket.cli.running import (
     ProviderName,
     Quiet,
     Timeout,
-    run,
     terminal,
 )
-from automarket.cli.transforming import Manner, Work, carry_out
+from automarket.cli.transforming import Manner, Work, perform
 
 if TYPE_CHECKING:
     from automarket.client.mesh import Mesh
@@ -85,6 +86,8 @@ def video(
     out: Out = "",
     timeout: Timeout = None,
     quiet: Quiet = False,
+    job: AsJob = False,
+    estimate: Estimate = False,
     address: Address = DEFAULT_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -104,11 +107,13 @@ def video(
     wish = Wish(prompt, speech, face, end_image, tuple(overlay or ()), upscale, duration, shared)
 
     async def prepare(mesh: Mesh) -> Work:
-        from automarket.cli.generating import work_of
+        from automarket.cli.generating import put_together
         from automarket.cli.video_task import task_of
 
         task = await task_of(inputs, wish, mesh)
         target = {"capability": task.capability, "model": model, "provider": provider}
-        return await work_of(mesh, target, task.arguments, task.options, more=option or (), out=out, names=task.names)
+        return await put_together(
+            mesh, target, task.arguments, task.options, more=option or (), out=out, names=task.names
+        )
 
-    run(screen, carry_out(screen, address, prepare, Manner(out, timeout, quiet)))
+    perform(screen, address, prepare, Manner(out, timeout, quiet, job, estimate))

@@ -25,7 +25,7 @@ STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 @pytest.fixture(scope="module")
 def address():
     require("ffmpeg", "flite")
-    with running_gateway("tests.support.painter:Painter", "ffmpeg", "flite") as running:
+    with running_gateway("tests.support.painter:Painter", "ffmpeg", "flite", jobs=True) as running:
         asyncio.run(until_complete(running.address, {"painter", "ffmpeg", "flite"}))
         yield running.address
 
@@ -200,6 +200,29 @@ def test_ctrl_c_cancels_the_work(cli):
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert cli.json("image", "a kite")["outputs"], "its place, the only one, is free again"
+
+
+def test_a_job_goes_on_when_its_command_is_interrupted(cli):
+    cli("image", "a kite", "--job", "-o", "kite.png")
+    assert facts(cli, "kite.png").format == "png"
+    assert cli.json("jobs", "ls")[0]["state"] == "done"
+    command = [*AUTOMARKET, "image", "a kite", "--job", "--option", "pace=never", "--address", cli.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        begun = process.stderr.readline().removeprefix("job ").strip()
+        while process.stderr.readline() != "queued, next in line\n":
+            pass
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert f"the job goes on: automarket jobs watch {begun}" in said
+    assert cli.json("jobs", "show", begun)["state"] == "running"
+    assert cli.json("jobs", "cancel", begun)["state"] == "cancelled"
+
+
+def test_what_it_would_cost_is_said_and_nothing_is_made(cli):
+    assert cli("image", "a kite", "--count", "3", "--estimate").stdout.startswith("0.06 USD")
+    assert cli("video", "a kite", "--estimate", "-o", "kite.mp4").stdout
+    assert not (cli.folder / "kite.mp4").exists()
 
 
 def test_on_a_terminal_the_vendors_stages_move(cli):

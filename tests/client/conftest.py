@@ -86,10 +86,11 @@ def processes(*commands: tuple[str, ...], folder: Path | None = None) -> Iterato
 
 
 @contextmanager
-def running_gateway(*more: str, public: str = "", hidden: bool = False) -> Iterator[Gateway]:
+def running_gateway(*more: str, public: str = "", hidden: bool = False, jobs: bool = False) -> Iterator[Gateway]:
     """Run a gateway and a store, and the providers that are named; one of them once for each time that it is named.
 
-    Providers that are `hidden` listen at "unix:0", "unix:1" and so on in a folder that only the gateway works in.
+    With `jobs` it keeps jobs. Providers that are `hidden` listen at "unix:0", "unix:1" and so on in a folder that only
+    the gateway works in.
     """
     folder = Path(tempfile.mkdtemp(prefix="am-"))
     store, control, routes, here = (f"unix:{folder}/{name}" for name in ("store", "control", "routes", "public"))
@@ -106,9 +107,10 @@ def running_gateway(*more: str, public: str = "", hidden: bool = False) -> Itera
         )
         for n, name in enumerate(more)
     ]
+    kept = ("--data-dir", str(folder / "kept")) if jobs else ()
     commands = [
         ("asset_store", "--listen", store, "--data-dir", str(folder / "data")),
-        (*CONTROL, "--listen", control, "--routes", routes, "--store", store, "--content-directory", content),
+        (*CONTROL, "--listen", control, "--routes", routes, "--store", store, "--content-directory", content, *kept),
         ("gateway.relay", "--listen", public, "--routes", routes),
         *providers,
     ]
