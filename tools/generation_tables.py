@@ -40,8 +40,8 @@ _CALLED = {
         "height": "size",
         "format": "output_format",
         "word_timestamps": "timestamp_granularities[]",
+        "text-to-speech format": "response_format",
     },
-    "creatify": {"avatar": "creator", "voice": "accent", "prompt": "text_prompt"},
 }
 
 
@@ -117,15 +117,31 @@ def _row_takes(row: Row) -> str:
 def _elevenlabs() -> Iterator[tuple[str, str, list[Row]]]:
     models = importlib.import_module("provider_servers.elevenlabs.models")
     for name in ("eleven_multilingual_v2", models.SOUND_MODEL, models.HEARING[0]):
-        yield from _by_hand("elevenlabs", models.named(name, 0.0))
+        yield from _by_hand(models.named(name, 0.0), _CALLED["elevenlabs"])
 
 
-def _by_hand(vendor: str, model: Any) -> Iterator[tuple[str, str, list[Row]]]:
+def _openai() -> Iterator[tuple[str, str, list[Row]]]:
+    media_models = importlib.import_module("provider_servers.openai.media_models").media_models
+    for name in ("gpt-image-2", "gpt-image-1.5", "gpt-4o-mini-tts", "gpt-transcribe", "whisper-1"):
+        for model in media_models(name):
+            yield from _by_hand(model, _CALLED["openai"])
+
+
+def _creatify() -> Iterator[tuple[str, str, list[Row]]]:
+    for offer in importlib.import_module("provider_servers.creatify.models").OFFERS.values():
+        yield from _by_hand(offer.model, offer.names)
+
+
+def _by_hand(model: Any, called: Mapping[str, str]) -> Iterator[tuple[str, str, list[Row]]]:
     """Give a model whose options are written by hand: those that its families share."""
-    called = _CALLED[vendor]
     shared = {option for one in model.capabilities for option in _fields(one)}
     rows = [
-        Row(name, called.get(name, ""), _row_takes(Row(name, "", takes(rule))), rule.get("default"))
+        Row(
+            name,
+            called.get(f"{model.capabilities[0]} {name}", called.get(name, "")),
+            _row_takes(Row(name, "", takes(rule))),
+            rule.get("default"),
+        )
         for name, rule in model.options.items()
         if name in shared
     ]
@@ -140,7 +156,12 @@ def _fields(capability: str) -> list[str]:
     return list(message.fields_by_name) if message else []
 
 
-_MODELS: dict[str, Callable[[], Iterator[tuple[str, str, list[Row]]]]] = {"fal": _fal, "elevenlabs": _elevenlabs}
+_MODELS: dict[str, Callable[[], Iterator[tuple[str, str, list[Row]]]]] = {
+    "fal": _fal,
+    "openai": _openai,
+    "elevenlabs": _elevenlabs,
+    "creatify": _creatify,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
