@@ -167,9 +167,6 @@ _SCHEMAS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "lyrics": _text("Words to sing."),
         "format": _AUDIO_FORMAT,
     },
-}
-# Of families whose models mostly have schemas of their own; of language models what is a plain value.
-_OTHERS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "text_to_speech": {
         "voice": _text("One of the model's own voices by name.", 200),
         "speed": {"type": "number", "minimum": 0.25, "maximum": 4, "description": "Speed of speaking: 1 is usual."},
@@ -183,6 +180,9 @@ _OTHERS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "prompt": _text("Text that tells the model which words and names to expect.", 10_000),
         "temperature": _part("Randomness: 0 is none."),
     },
+}
+# Of language models: what is a plain value.
+_PLAIN_TEXT: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "text_to_text": text_option_schemas(
         *("temperature", "top_p", "top_k", "max_tokens", "system_prompt", "seed"),
         *("presence_penalty", "frequency_penalty"),
@@ -202,7 +202,7 @@ def family_schemas(family: str, *names: str, **changes: Mapping[str, Any]) -> di
     Raises:
         KeyError: there is no family, or no option in it, of that name.
     """
-    schemas = (_SCHEMAS | _OTHERS)[family.replace("-", "_")]
+    schemas = (_SCHEMAS | _PLAIN_TEXT)[family.replace("-", "_")]
     chosen = names or tuple(schemas)
     for name in changes:
         if name not in chosen:
@@ -212,5 +212,5 @@ def family_schemas(family: str, *names: str, **changes: Mapping[str, Any]) -> di
 
 
 def families() -> tuple[str, ...]:
-    """Give the names of the families, as `family_schemas` takes them."""
+    """Give the names of the families whose options are all here."""
     return tuple(_SCHEMAS)
