@@ -135,7 +135,9 @@ class Database:
                 connection.execute("SAVEPOINT piece")
                 try:
                     piece.result = piece.work(connection)
-                except Exception as error:  # noqa: BLE001 - it is told to whoever waits
+                except Exception as error:
+                    if not connection.in_transaction:  # without room, SQLite takes all of it back
+                        raise
                     connection.execute("ROLLBACK TO piece")
                     piece.error = self._explained(error)
                 connection.execute("RELEASE piece")

@@ -118,6 +118,7 @@ class SlowProvider(Provider):
             return (await answer.json())["id"], None
 
     async def _until_done(self, order):
+        told = None
         while True:
             async with self._http.get(f"/orders/{order}") as answer:
                 state = await answer.json()
@@ -126,7 +127,9 @@ class SlowProvider(Provider):
             if state["state"] == "done":
                 return
             position = state.get("position") if state["state"] == "queued" else None
-            yield Progress("running", message=state["state"], queue_position=position)
+            if state != told:
+                told = state
+                yield Progress("running", message=state["state"], queue_position=position)
             await asyncio.sleep(0.05)
 
     async def _outcome(self, call, order):
