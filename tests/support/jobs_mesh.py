@@ -49,20 +49,27 @@ def asking(text="a red kite", model="painter", request_id="", **fields) -> pb.Cr
 
 
 class JobsMesh:
-    """The processes, and calls of the mesh over its public port."""
+    """The processes, and calls of the mesh over its public port.
 
-    def __init__(self, folder: Path, vendor: SlowVendor, environment: dict[str, str]) -> None:
+    Args:
+        folder: where all of it is kept.
+        environment: variables of the processes.
+        providers: modules that are provider servers, with the arguments that say which, by name of the process.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str], providers: dict[str, tuple[str, ...]]) -> None:
         self.folder = folder
-        self.vendor = vendor
         self.control_address = f"unix:{folder}/control"
         self.public = f"unix:{folder}/public"
         self.environment = environment
+        self.providers = providers
+        self.vendor = SlowVendor()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *names: str) -> None:
-        """Start processes, the one that was killed before included."""
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Give what each process runs."""
         store, routes = f"unix:{self.folder}/store", f"unix:{self.folder}/routes"
-        commands = {
+        found = {
             "store": ("asset_store", "--listen", store, "--data-dir", f"{self.folder}/assets"),
             "control": (
                 *("gateway.control", "--listen", self.control_address, "--routes", routes, "--store", store),
@@ -70,14 +77,17 @@ class JobsMesh:
                 *("--settle-seconds", "0"),
             ),
             "relay": ("gateway.relay", "--listen", self.public, "--routes", routes, "--drain-seconds", "0.1"),
-            "provider": (
-                *("tests.support.slow_provider", "slow", "--listen", f"unix:{self.folder}/slow"),
-                *("--registry", self.control_address, "--grace-seconds", "0.5"),
-            ),
         }
+        for name, module in self.providers.items():
+            registry = ("--registry", self.control_address, "--grace-seconds", "0.5")
+            found[name] = (*module, "--listen", f"unix:{self.folder}/{name}.sock", *registry)
+        return found
+
+    def start(self, *names: str) -> None:
+        """Start processes, the one that was killed before included."""
+        commands = self.commands()
         environment = {
             **os.environ,
-            "SLOW_VENDOR": self.vendor.address,
             "PYTHONPATH": str(ROOT),
             "AUTOMARKET_LOG_LEVEL": "warning",
             **self.environment,
@@ -122,10 +132,10 @@ class Services:
         self.usage = UsageServiceStub(channel)
         self.discovery = DiscoveryServiceStub(channel)
 
-    async def until_ready(self, timeout: float = 30.0) -> None:
-        """Wait until the provider takes calls."""
+    async def until_ready(self, provider: str = "slow", timeout: float = 30.0) -> None:
+        """Wait until a provider takes calls."""
         request = discovery_service_pb2.ResolveRequest()
-        request.target.provider = "slow"
+        request.target.provider = provider
         async with asyncio.timeout(timeout):
             while True:
                 with contextlib.suppress(AutoMarketError), errors_mapped():
@@ -178,16 +188,26 @@ class Services:
 
 
 @asynccontextmanager
-async def jobs_mesh(vendor: SlowVendor | None = None, **environment: str):
-    """Run such a mesh; give it with its services."""
+async def processes_of_a_mesh(environment: dict[str, str], providers: dict[str, tuple[str, ...]]):
+    """Run the processes of a mesh; give it with its services."""
     folder = Path(tempfile.mkdtemp(prefix="am-"))
+    mesh = JobsMesh(folder, environment, providers)
+    try:
+        mesh.start()
+        async with mesh.connected() as services:
+            yield mesh, services
+    finally:
+        mesh.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def jobs_mesh(vendor: SlowVendor | None = None, **environment: str):
+    """Run a mesh with the slow provider; give it, with its vendor, and its services."""
     async with (vendor or SlowVendor()).serving() as served:
-        mesh = JobsMesh(folder, served, environment)
-        try:
-            mesh.start()
-            async with mesh.connected() as services:
-                await services.until_ready()
-                yield mesh, services
-        finally:
-            mesh.close()
-            shutil.rmtree(folder, ignore_errors=True)
+        variables = {"SLOW_VENDOR": served.address, **environment}
+        providers = {"provider": ("tests.support.slow_provider", "slow")}
+        async with processes_of_a_mesh(variables, providers) as (mesh, services):
+            mesh.vendor = served
+            await services.until_ready()
+            yield mesh, services

@@ -1,0 +1,69 @@
+"""SIGKILL of a provider server, of control and of both, at each stage of jobs at every vendor of slow work.
+
+The providers are the ones that ship; the vendors' stand-ins write down what they were paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import pytest_asyncio
+
+from automarket.v1 import job_service_pb2 as pb
+from tests.support.require import require
+from tests.support.vendor_jobs import STAGES, STORE_SECONDS, VENDORS, vendor_jobs
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+VICTIMS = ("provider", "control", "both")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running():
+    require("ffmpeg", "flite")
+    async with vendor_jobs(*VENDORS) as jobs:
+        yield jobs
+
+
+async def killed_at(running, stage, victim):
+    """Begin a job at every vendor, kill when all are at a stage, and give the jobs as they ended, by vendor."""
+    running.hold_at(stage)
+    begun = {name: await running.begin(name) for name in VENDORS}
+    for held in running.held.values():
+        await held.until_reached()
+    if stage == "storing":
+        running.pause_store()
+        await asyncio.sleep(2 * STORE_SECONDS)
+    victims = {"provider": tuple(VENDORS), "control": ("control",), "both": (*VENDORS, "control")}[victim]
+    running.mesh.kill(*victims)
+    running.release()
+    running.go_on_store()
+    running.mesh.start(*victims)
+    return {name: await running.services.until_ended(job_id, timeout=60) for name, job_id in begun.items()}
+
+
+async def round_of(running, stages=STAGES):
+    for stage in stages:
+        for victim in VICTIMS:
+            before = running.paid()
+            ended = await killed_at(running, stage, victim)
+            for name, job in ended.items():
+                told = (stage, victim, name, job.error.reason, job.error.message)
+                assert running.paid()[name] - before[name] == 1, told
+                assert job.state == pb.JOB_STATE_DONE, (*told, running.mesh.logs())
+                assert [one.stored for one in job.outputs] == [True], told
+                assert job.outputs[0].size_bytes > 0, told
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_whatever_is_killed_a_job_at_a_vendor_ends_done_and_is_paid_for_once(running, stage):
+    for _ in range(3):
+        await round_of(running, (stage,))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_twenty_rounds(running):
+    for _ in range(20):
+        await round_of(running)
