@@ -77,7 +77,7 @@ VENDORS = {
         "/delivery/",
     ),
     "creatify": Vendor(
-        "aurora",
+        "aurora-v1",
         {"image": "image", "speech": "speech"},
         {"prompt": "she smiles"},
         ("in_queue", "running"),
@@ -103,13 +103,13 @@ class Held:
 
     Attributes:
         hold: the stage, empty when nothing is held.
-        reached: how many calls came there.
+        reached: what came there: paths, or numbers where paths are alike.
     """
 
     running: Running
     vendor: Vendor
     hold: str = ""
-    reached: int = 0
+    reached: set[str] = field(default_factory=set)
     _inner: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,35 +121,35 @@ class Held:
         return self.running.fake
 
     def hold_at(self, stage: str) -> None:
-        self.hold, self.reached = stage, 0
+        self.hold, self.reached = stage, set()
         queued, running = self.vendor.states
         self.fake.stays = {"queued": queued, "running": running}.get(stage, "")
-        self.fake.answers_late = LATE_SECONDS if stage == "submitted" else 0.0
 
     def release(self) -> None:
-        self.hold, self.fake.stays, self.fake.answers_late = "", "", 0.0
+        self.hold, self.fake.stays = "", ""
 
     def _handle(self, request: Request) -> Reply:
         method, path = self.vendor.uploads
         if self.hold == "uploading" and request.method == method and path in request.path:
-            self.reached += 1
+            self.reached.add(request.sha256 or str(len(self.reached)))
             return Reply(503, b"not now", late=LATE_SECONDS)
         before = len(self.fake.submits)
         reply = self._inner(request)
-        if self.hold == "submitted":
-            self.reached += len(self.fake.submits) - before
-        elif self.hold in ("queued", "running") and request.method == "GET" and reply.status < 300:
-            self.reached += any(word in request.path for word in ("request", "predictions/", "/aurora/"))
-        elif self.hold in ("downloading", "storing") and self.vendor.downloads in request.path:
-            self.reached += 1
+        if self.hold == "submitted" and len(self.fake.submits) > before:
+            self.reached.add(self.fake.submits[-1])
+            return replace(reply, late=LATE_SECONDS)
+        if self.hold in ("queued", "running") and request.method == "GET" and reply.status < 300:
+            self.reached |= {one for one in self.fake.submits if one in request.path}
+        if self.hold in ("downloading", "storing") and self.vendor.downloads in request.path:
+            self.reached.add(request.path)
             if self.hold == "downloading":
                 return Reply(503, b"not now", late=LATE_SECONDS)
             return replace(reply, late=STORE_SECONDS)
         return reply
 
-    async def until_reached(self, timeout: float = 30.0) -> None:
+    async def until_reached(self, count: int, timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout):
-            while not self.reached:  # noqa: ASYNC110 - the stand-in runs in another thread
+            while len(self.reached) < count:  # noqa: ASYNC110 - the stand-in runs in another thread
                 await asyncio.sleep(0.01)
 
 
@@ -208,5 +208,3 @@ async def vendor_jobs(*names: str):
                 await services.until_ready(name)
             async with open_channel(f"unix:{mesh.folder}/store") as channel:
                 yield VendorJobs(mesh, services, held, AssetClient(channel))
-
-
