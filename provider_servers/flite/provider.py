@@ -15,7 +15,7 @@ from automarket.errors import EngineMissing, InputUnsuitable
 from provider_servers.flite.engine import Manner, match_language
 from provider_servers.flite.espeak_engine import EspeakEngine
 from provider_servers.flite.flite_engine import FliteEngine
-from provider_servers.runtime import Availability, Model, Output, Provider, Slot, Usage
+from provider_servers.runtime import Availability, Model, Output, Provider, Slot, Usage, Voice
 from provider_servers.runtime.shape import as_output
 from provider_servers.runtime.sound_format import SOUND_FORMAT_SCHEMA, SOUND_MEDIA_TYPES, read_sound_format
 
@@ -70,6 +70,12 @@ class FliteProvider(Provider):
                 replay_safe=True,
             )
         ]
+
+    async def voices(self) -> Sequence[Voice]:
+        """List the engine's voices."""
+        facts = self._engine.facts
+        spoken = facts.languages if len(facts.languages) == 1 else ()  # of several, each voice speaks all
+        return [Voice(name, name, f"a voice of {facts.name}", spoken) for name in facts.voices]
 
     async def transform(self, call: Call) -> AsyncIterator[Event]:
         """Speak the text."""

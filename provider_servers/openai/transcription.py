@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 ENDINGS = {"opus": "ogg", "weba": "webm"}
 """The vendor tells forms by the file's ending, and knows fewer than there are."""
-SMALLER = CastSpec(Role.SPEECH, audio=AudioFormat("opus", 16_000, 1))
+SMALLER = CastSpec(Role.SPEECH, audio=AudioFormat("mp3", 16_000, 1))  # 24 kbit/s: two hours and a half
 OVERHEAD_BYTES = 64 * 1024  # of the form around the file
 _OPTIONS = {name: name for name in ("language", "prompt", "temperature")}
 
@@ -131,7 +131,7 @@ async def _small_enough(path: Path, call: Call) -> Path:
         message = f"the speech has {smaller.stat().st_size:,} bytes even when it is made small; OpenAI takes {most:,}"
         hint = "cut it: automarket transform ... --model convert-audio --option start=0 --option duration=3600"
         raise InputTooLarge(message, hint=hint, fields={"header.inputs.audio": f"over {most:,} bytes"})
-    call.log(f"sent as opus: {size:,} bytes became {smaller.stat().st_size:,}")
+    call.log(f"sent as a smaller MP3: {size:,} bytes became {smaller.stat().st_size:,}")
     return smaller
 
 

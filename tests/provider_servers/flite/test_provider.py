@@ -178,3 +178,11 @@ async def test_text_is_spoken_and_never_taken_for_options_or_commands(flite, sho
     answer = await flite("text-to-speech", f"-o {short_dir}/owned; touch {short_dir}/owned `touch {short_dir}/owned`")
     assert len(answer.outputs[0]) > 50_000
     assert not (short_dir / "owned").exists()
+
+
+async def test_the_engines_voices_are_listed_by_the_names_that_the_option_takes():
+    provider = FliteProvider()
+    (model,) = provider.models()
+    voices = await provider.voices()
+    assert [one.id for one in voices] == model.options["voice"]["enum"]
+    assert not any(one.cloned for one in voices)
