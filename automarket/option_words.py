@@ -15,6 +15,24 @@ _KINDS = {
 }
 
 
+def unfit(value: Any, rule: Mapping[str, Any]) -> str:
+    """Say why a plain number or text is none that a JSON Schema takes; empty where it may be, or is no plain one.
+
+    A provider checks everything; this spares its caller the way there, with everything that has to be uploaded first.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or "anyOf" in rule or "oneOf" in rule:
+        return ""
+    if "enum" in rule:
+        fits = value in rule["enum"]
+    elif isinstance(value, str):
+        fits = rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", len(value))
+        if not fits:
+            return f"{len(value):,} characters are not {takes(rule)}"
+    else:
+        fits = rule.get("minimum", value) <= value <= rule.get("maximum", value)
+    return "" if fits else f"{_shown(value)} is not {takes(rule)}"
+
+
 def takes(rule: Mapping[str, Any]) -> str:
     """Say what a JSON Schema takes: "a whole number of 1 to 50", "one of 'jpeg', 'png'"."""
     if "const" in rule:

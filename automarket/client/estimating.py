@@ -11,7 +11,7 @@ from automarket.assets.roles import Role
 from automarket.chat.messages import Conversation
 from automarket.client import job_wire
 from automarket.client.inputs import bind
-from automarket.client.options import check_known, write_options
+from automarket.client.options import check_options, write_options
 from automarket.client.plan import used_as
 from automarket.client.run import describe
 from automarket.client.upload import INLINE_BYTES
@@ -35,8 +35,9 @@ async def estimate(
     model = await describe(connection, target)
     bound = await asyncio.to_thread(bind, model, inputs, keywords, complete=False)
     header = transform_pb2.TransformHeader(request_id=str(uuid.uuid4()))
-    check_known(bound.options, model.options_schema)
-    write_options(header, used_as(model, target.capability), bound.options)
+    capability = used_as(model, target.capability)
+    check_options(bound.options, capability, model.options_schema)
+    write_options(header, capability, bound.options)
     header.inputs.extend([await _declared(one) for one in bound.inputs])
     request = model_service_pb2.EstimateCostRequest(target=target.to_proto(), header=header)
     answer = await connection.ask(connection.models.EstimateCost, request, target.to_metadata())

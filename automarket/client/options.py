@@ -16,14 +16,11 @@ from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.families import FAMILIES, clashes, nearest
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.media.wire import audio_format_to_proto, image_format_to_proto
-from automarket.v1 import media_pb2
+from automarket.option_words import unfit
+from automarket.v1 import media_pb2, transform_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from google.protobuf.message import Message
-
-    from automarket.v1 import transform_pb2
 
 _EXACT_INTEGER = 2**53
 _INTEGERS = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64)
@@ -54,20 +51,30 @@ class Overlay:
     opacity: float | None = None
 
 
-def check_known(options: Iterable[str], schema: Mapping[str, Any] | None) -> None:
-    """Refuse options that the model's schema does not list, before anything is uploaded.
+def check_options(options: Mapping[str, Any], capability: str, schema: Mapping[str, Any] | None) -> None:
+    """Refuse options that the model does not take, as far as its schema tells that, before anything is uploaded.
 
     Raises:
         OptionUnknown: the model does not take one; names the nearest that it takes.
+        OptionInvalid: it does not take a value; the field, the range and the value are named.
     """
-    if not schema or schema.get("additionalProperties"):
+    if not schema:
         return
-    known = list(cast("Mapping[str, Any]", schema.get("properties") or {}))
-    for name in options:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near}?" if near else f"it takes: {', '.join(sorted(known)) or 'no options'}"
+    rules = cast("Mapping[str, Any]", schema.get("properties") or {})
+    family = FAMILIES.get(capability, "")
+    for name, value in options.items():
+        if name not in rules and not schema.get("additionalProperties"):
+            near = nearest(name, rules)
+            hint = f"did you mean {near}?" if near else f"it takes: {', '.join(sorted(rules)) or 'no options'}"
             raise OptionUnknown(f"the model takes no option {name!r}", hint=hint, fields={name: "unknown option"})
+        if fault := unfit(value, cast("Mapping[str, Any]", rules.get(name) or {})):
+            path = f"{family}.{name}" if family and name in _fields(family) else f"model_options.{name}"
+            raise OptionInvalid(f"option {path}: {fault}", fields={f"header.{path}": fault})
+
+
+def _fields(family: str) -> Mapping[str, Any]:
+    message = transform_pb2.TransformHeader.DESCRIPTOR.fields_by_name[family].message_type
+    return message.fields_by_name if message is not None else {}
 
 
 def write_options(header: transform_pb2.TransformHeader, capability: str, options: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from automarket.client import wire
 from automarket.client.calling import Calling, Prepared
 from automarket.client.inputs import bind
-from automarket.client.options import check_known, write_options
+from automarket.client.options import check_options, write_options
 from automarket.client.plan import used_as
 from automarket.client.upload import Uploader
 from automarket.errors import DeadlineExceeded, InvalidRequestError, RequestTooLarge, UnavailableError
@@ -127,7 +127,7 @@ class Run:
             outputs_by_digest=settings.by_digest or settings.job,
         )
         if not plan.target.fallbacks:
-            check_known(bound.options, model.options_schema)
+            check_options(bound.options, capability, model.options_schema)
         write_options(header, capability, bound.options)
         uploader = Uploader(self._store, use_store=settings.store is not False, report=report)
         inputs = await uploader.prepare(bound.inputs)

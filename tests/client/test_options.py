@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 from google.protobuf import json_format
 
-from automarket.client.options import Overlay, check_known, write_options
+from automarket.client.options import Overlay, check_options, write_options
 from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.media.info import AudioFormat, ImageFormat
 from automarket.v1.transform_pb2 import TransformHeader
@@ -125,12 +125,40 @@ def test_a_value_that_an_option_cannot_have_names_the_field(capability, options,
     assert list(caught.value.fields) == [field]
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"count": 9}, "option text_to_image.count: 9 is not a whole number of 1 to 4"),
+        ({"aspect_ratio": "5:4"}, "option text_to_image.aspect_ratio: '5:4' is not one of '1:1', '16:9'"),
+        ({"note": "abcdef"}, "option model_options.note: 6 characters are not text of at most 5 characters"),
+        ({"pace": 2.5}, "option model_options.pace: 2.5 is not one of 1, 2"),
+    ],
+)
+def test_a_value_that_the_models_schema_does_not_take_is_refused_before_an_upload(options, sentence):
+    schema = {
+        "properties": {
+            "count": {"type": "integer", "minimum": 1.0, "maximum": 4.0},
+            "aspect_ratio": {"type": "string", "enum": ["1:1", "16:9"]},
+            "note": {"type": "string", "maxLength": 5.0},
+            "pace": {"enum": [1.0, 2.0]},
+            "either": {"anyOf": [{"const": 0}, {"minimum": 5}], "minimum": 9},
+        }
+    }
+    with pytest.raises(OptionInvalid) as caught:
+        check_options(options, "text-to-image", schema)
+    assert caught.value.message == sentence
+    assert list(caught.value.fields) == ["header." + sentence.removeprefix("option ").partition(":")[0]]
+    check_options({"count": 4, "pace": 1, "note": "abc", "either": 0}, "text-to-image", schema)
+    check_options({"count": dt.timedelta(9), "aspect_ratio": None, "note": True}, "text-to-image", schema)
+    check_options({"count": 9}, "text-to-image", None)
+
+
 def test_an_option_that_the_model_does_not_list_is_refused_with_the_nearest_one():
     schema = {"properties": {"language": {}, "prompt": {}}}
-    check_known(["language"], schema)
-    check_known(["anything"], None)
-    check_known(["anything"], {**schema, "additionalProperties": True})
+    check_options({"language": "en"}, "speech-to-text", schema)
+    check_options({"anything": 1}, "speech-to-text", None)
+    check_options({"anything": 1}, "speech-to-text", {**schema, "additionalProperties": True})
     with pytest.raises(OptionUnknown, match="did you mean language"):
-        check_known(["langauge"], schema)
+        check_options({"langauge": "en"}, "speech-to-text", schema)
     with pytest.raises(OptionUnknown, match="it takes: language, prompt"):
-        check_known(["zzz"], schema)
+        check_options({"zzz": 1}, "speech-to-text", schema)
