@@ -46,7 +46,9 @@ def takes(rule: Mapping[str, Any]) -> str:
     parts = cast("Mapping[str, Any]", rule.get("properties") or {})
     if parts:
         return ", ".join(f"{name}: {takes(part)}" for name, part in parts.items())
-    kind = _KINDS.get(rule.get("type", ""), "a value")
+    named = rule.get("type", "")
+    kinds = cast("list[Any]", named) if isinstance(named, list) else [named]
+    kind = next((_KINDS[one] for one in kinds if one in _KINDS), "a value")
     return f"{kind}{_range(rule)}"
 
 

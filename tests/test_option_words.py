@@ -23,6 +23,7 @@ from automarket.option_words import takes
         ({"type": "array"}, "a list"),
         ({"anyOf": [{"const": 0}, {"type": "number", "minimum": 5}, {}]}, "0 or a number of at least 5"),
         ({"type": "object", "properties": {"container": {"enum": ["wav"]}}}, "container: 'wav'"),
+        ({"type": ["integer", "null"], "minimum": 1}, "a whole number of at least 1"),
         ({}, "a value"),
     ],
 )

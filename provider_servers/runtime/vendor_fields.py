@@ -77,15 +77,24 @@ class Said:
 
 
 def plain(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a vendor's schema without what says nothing: alternatives that take anything, bounds that are none."""
+    """Give a vendor's schema without what says nothing.
+
+    That is: alternatives that take anything, bounds that are none, and null, which leaving the option out says as well.
+    """
     ways = [one for one in rule.get("anyOf", ()) if one and one.get("type") != "null"]
     rest = {name: value for name, value in rule.items() if name != "anyOf" and not name.startswith("x-")}
     made = {**ways[0], **rest} if len(ways) == 1 else {**rest, "anyOf": ways} if ways else rest
-    return {
-        name: value
-        for name, value in made.items()
-        if not (name in _BOUNDS and isinstance(value, int | float) and abs(value) >= _NO_BOUND)
-    }
+    if isinstance(kinds := made.get("type"), list):
+        named = [one for one in cast("list[Any]", kinds) if one != "null"]
+        made["type"] = named[0] if len(named) == 1 else named
+    if isinstance(choices := made.get("enum"), list):
+        made["enum"] = [one for one in cast("list[Any]", choices) if one is not None]
+    return {name: value for name, value in made.items() if not _is_nothing(name, value)}
+
+
+def _is_nothing(name: str, value: Any) -> bool:
+    no_bound = name in _BOUNDS and isinstance(value, int | float) and abs(value) >= _NO_BOUND
+    return no_bound or (name == "default" and value is None)
 
 
 def read_field(option: str, field_name: str, rule: Mapping[str, Any], usual: Mapping[str, Any]) -> Said | None:

@@ -199,3 +199,9 @@ async def test_a_script_without_async_makes_the_same(place, files):
             assert lips.transform(files["video"], files["speech"]).metadata.frame_rate == 25
 
     await asyncio.to_thread(script)
+
+
+def test_every_kind_of_model_has_a_twin_without_async():
+    kinds = {name for name in automarket.__all__ if name.endswith("Model") and name != "Model"}
+    assert kinds <= set(sync.__all__)
+    assert {one.capabilities[0].name.replace("-", "_") for one in GENERATORS} <= set(dir(sync.ProviderHandle))

@@ -192,6 +192,18 @@ def test_a_field_of_another_kind_than_the_option_of_its_name_is_the_models_own()
     assert read("text_to_image", vendor, vendor_quality=80) == {"quality": 80}
 
 
+def test_null_is_left_out():
+    fields = {
+        "seed": {"type": ["integer", "null"], "default": None},
+        "steps": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "default": None},
+        "resolution": {"type": "string", "enum": ["480p", None]},
+    }
+    vendor = VendorOptions("text_to_image", fields)
+    assert vendor.schemas["seed"]["type"] == "integer"
+    assert vendor.schemas["resolution"]["enum"] == ["480p"]
+    assert read("text_to_image", vendor) == {}
+
+
 def test_a_field_that_no_name_tells_can_be_named():
     vendor = VendorOptions("text_to_image", {"effort": {"type": "integer", "maximum": 9}}, names={"steps": "effort"})
     assert read("text_to_image", vendor, steps=9) == {"effort": 9}
