@@ -27,6 +27,11 @@ MOST_PRICES = 50
 _CANCELS = {200: Cancel.TAKEN, 202: Cancel.REQUESTED, 400: Cancel.TOO_LATE, 404: Cancel.UNKNOWN}
 
 
+def _says_no(answer: Answer) -> bool:
+    """Tell whether a fault is the queue's own answer, which takes and bills nothing, and not its edge's."""
+    return bool(answer.object().get("detail"))
+
+
 @dataclass(frozen=True, slots=True)
 class FalApi:
     """fal.ai for one call.
@@ -44,7 +49,7 @@ class FalApi:
 
     async def submit(self, endpoint: str, body: Mapping[str, Any]) -> Ticket:
         """Submit work; give its id and its addresses."""
-        answer = await self.queue.submit(f"/{endpoint}", dict(body))
+        answer = await self.queue.submit(f"/{endpoint}", dict(body), says_no=_says_no)
         told = answer.object()
         name = str(told.get("request_id") or answer.headers.get("x-fal-request-id", ""))
         if not name:

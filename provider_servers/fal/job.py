@@ -173,17 +173,17 @@ class FalJob(RemoteJob):
                 seed if isinstance(seed, int) and abs(seed) < 2**63 else None,
                 flagged,
                 ("nsfw",) if flagged else (),
-                said if isinstance(said, str) and said and said != self._prompt else "",
+                str(said) if self._is_rewritten(said) else "",
                 request_id,
             )
             output = self.endpoint.model.outputs[0].name
             made.append(Made(output, url, str(file.get("content_type") or ""), generated))
         return Result(tuple(made), facts=facts)
 
-    @property
-    def _prompt(self) -> str | None:
-        """What was asked; not known of a call that goes on, of which nothing is said to be rewritten."""
-        return self.body.get("prompt")
+    def _is_rewritten(self, said: Any) -> bool:
+        """Tell whether the vendor has rewritten the text; nobody knows of a call that goes on."""
+        asked = self.body.get("prompt")
+        return isinstance(said, str) and bool(said) and isinstance(asked, str) and said != asked
 
     async def cancel(self, ticket: Ticket) -> Cancel:
         """Cancel the work."""

@@ -41,18 +41,20 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def new_http(url: str) -> aiohttp.ClientSession:
+def new_http(url: str, *, keeps: bool = True) -> aiohttp.ClientSession:
     """Make what makes requests to one vendor, over connections that are kept for a while.
 
     Args:
         url: the vendor's base address, which decides on the proxy.
+        keeps: otherwise each request has a connection of its own.
 
     Raises:
         ProviderNotConfigured: the proxy is of a kind that is not spoken here.
     """
     # The certificates are httpx's, as for everything else here: SSL_CERT_FILE, else those that it carries.
     context = httpx.create_ssl_context() if url.startswith("https:") else True
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_SECONDS, ssl=context)
+    keeping: dict[str, Any] = {"keepalive_timeout": KEEP_SECONDS} if keeps else {"force_close": True}
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, **keeping)
     return _session(connector, proxy=proxy_for(url))
 
 

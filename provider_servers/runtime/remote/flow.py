@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from contextlib import aclosing
 from dataclasses import replace
@@ -55,6 +57,11 @@ async def follow(call: Call, job: RemoteJob, desk: Desk) -> AsyncGenerator[Event
         async with aclosing(following.events()) as events:
             async for event in events:
                 yield event
+    except OutcomeUnknown:
+        raise  # a repeat would be another purchase
+    except AutoMarketError:
+        following.failed()
+        raise
     finally:
         await following.leave()
 
@@ -85,6 +92,10 @@ class _Following:
             async for event in events:
                 yield event
 
+    def failed(self) -> None:
+        """Take note that the call has failed: a repeat of it begins anew."""
+        self._desk.forget(self._call.request_id)
+
     # --- submitting ---
 
     async def _begin(self) -> AsyncGenerator[Event]:
@@ -92,7 +103,7 @@ class _Following:
         state = State(Stage.SUBMITTING, self._call.model.id, remembered=self._job.remembered())
         if self._call.keeps:
             yield Checkpoint(state.write())
-        self._submitting = self._desk.submit(self._call.request_id, lambda: self._submit(state))
+        self._submitting = self._desk.submit(self._call.request_id, self._mark(state), lambda: self._submit(state))
         try:
             self._ticket = await asyncio.shield(self._submitting)
         except OutcomeUnknown:
@@ -102,6 +113,11 @@ class _Following:
                 yield Checkpoint(b"")  # it was not taken: whoever comes back begins anew
             raise
         yield Checkpoint(replace(state, stage=Stage.SUBMITTED, ticket=self._ticket).write())
+
+    def _mark(self, state: State) -> str:
+        """Give what tells whether another call asks for the same."""
+        asked = [self._call.model.id, self._call.options, dict(state.remembered)]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
     async def _submit(self, state: State) -> Ticket:
         """Submit the work exactly once: again only where the vendor did not take it."""
@@ -327,6 +343,14 @@ class _Following:
         """Cancel the work at the vendor when the caller is lost and does not come back."""
         if self._call.keeps or self._is_done or (self._submitting is None and self._ticket is None):
             return
+        if (
+            self._ticket is None
+            and self._submitting is not None
+            and self._submitting.done()
+            and _fails(self._submitting)
+        ):
+            return
+        self._desk.forget(self._call.request_id)
         await self._desk.see_through(self._cancel_quietly())
 
     async def _cancel_quietly(self) -> None:
@@ -338,6 +362,10 @@ class _Following:
                     await self._job.cancel(self._ticket)
         except (Unanswered, AutoMarketError, TimeoutError) as error:
             log.warning("work at a vendor could not be cancelled", extra={"reason": str(error)})
+
+
+def _fails(task: asyncio.Task[Any]) -> bool:
+    return task.cancelled() or task.exception() is not None
 
 
 def _media_type(made: Made, said: str, call: Call) -> str:

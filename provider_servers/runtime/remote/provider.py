@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from provider_servers.runtime.chat.provider import VendorProvider
+from provider_servers.runtime.chat.transport import new_http
 from provider_servers.runtime.remote.desk import Desk
 from provider_servers.runtime.remote.downloads import Downloads
 from provider_servers.runtime.remote.flow import follow
@@ -65,12 +66,20 @@ class RemoteProvider(VendorProvider):
 
     def api(self, upstream: Upstream, model: str = "") -> VendorApi:
         """Give what makes requests for a model."""
-        return VendorApi(upstream, self.connect, model)
+        return VendorApi(upstream, self.connect, model, connect_once=self.connect_once)
 
     def connect(self, address: str) -> aiohttp.ClientSession:
         """Give what makes requests to an address: one for each host."""
         parts = urlsplit(address)
         return self._connect(f"{parts.scheme}://{parts.netloc}")
+
+    def connect_once(self, address: str) -> aiohttp.ClientSession:
+        """Give what makes requests to an address over connections that serve one request each."""
+        parts = urlsplit(address)
+        base, key = f"{parts.scheme}://{parts.netloc}", f"once {parts.netloc}"
+        if key not in self._clients:
+            self._clients[key] = new_http(base, keeps=False)
+        return self._clients[key]
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Take settings; what was uploaded with another key is forgotten."""

@@ -80,6 +80,8 @@ class VendorApi:
         upstream: who it is, its key, its base address.
         connect: gives what makes requests to an address.
         model: the model that is asked for, for errors.
+        connect_once: the same over connections that have served no other request, for those that are paid for: one that
+            was kept and closed meanwhile would leave open whether the vendor got the request.
         names: our options and slots by the vendor's names for them, as paths of the request: "model_options.seed".
     """
 
@@ -87,6 +89,7 @@ class VendorApi:
     connect: Callable[[str], aiohttp.ClientSession]
     model: str = ""
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    connect_once: Callable[[str], aiohttp.ClientSession] | None = None
 
     def for_model(self, model: str, names: Mapping[str, str]) -> VendorApi:
         """Give the same for the errors of a model."""
@@ -105,6 +108,7 @@ class VendorApi:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         with_key: bool = True,
+        once: bool = False,
         seconds: float = ANSWER_SECONDS,
     ) -> Answer:
         """Make a request; give its answer, whatever its status.
@@ -116,6 +120,7 @@ class VendorApi:
             params: the query.
             headers: beside those of every request.
             with_key: the vendor's own headers go with it; not so for addresses of others.
+            once: over a connection of its own.
             seconds: until the whole answer.
 
         Raises:
@@ -125,10 +130,11 @@ class VendorApi:
         given = dict(self.upstream.headers) if with_key else {}
         given |= {"content-type": "application/json"} if body is not None else {}
         given |= dict(headers or {})
+        connect = self.connect_once if once and self.connect_once is not None else self.connect
         try:
             async with asyncio.timeout(seconds):
                 response = await send(
-                    self.connect(self.url(address)),
+                    connect(self.url(address)),
                     method,
                     self.url(address),
                     params=params,
@@ -232,18 +238,32 @@ class VendorApi:
         return answer
 
     async def submit(
-        self, address: str, json: Any, *, method: str = "POST", headers: Mapping[str, str] | None = None
+        self,
+        address: str,
+        json: Any,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        says_no: Callable[[Answer], bool] | None = None,
     ) -> Answer:
         """Make a request that is paid for; give its answer, which is JSON and a success.
+
+        Args:
+            address: as for `ask`.
+            json: the body.
+            method: "POST", or what the vendor wants.
+            headers: beside those of every request.
+            says_no: tells of a 5xx whether it says that nothing was taken.
 
         Raises:
             Unanswered: there is no answer, or none that tells whether it was taken: the vendor's edge, its faults.
             AutoMarketError: the vendor did not take it (3xx, 4xx).
         """
-        answer = await self.ask(method, address, json=json, headers=headers)
+        answer = await self.ask(method, address, json=json, headers=headers, once=True)
         if answer.is_success and answer.object():
             return answer
-        if answer.status >= 500 or answer.is_success:
+        is_unsure = answer.status >= 500 and not (says_no is not None and says_no(answer))
+        if is_unsure or answer.is_success:
             fault = self.refused(answer) if not answer.is_success else self.odd("what it took, it does not say")
             raise Unanswered(fault, reached=True)
         raise self.refused(answer)

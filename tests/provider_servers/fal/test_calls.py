@@ -25,6 +25,7 @@ from automarket.errors import (
     OutputExpired,
     ProviderNotConfigured,
     RateLimited,
+    RequestIdReused,
     VendorOverloaded,
 )
 from tests.provider_servers.fal.asking import (
@@ -205,6 +206,8 @@ async def test_pictures_that_are_too_large_are_made_smaller_and_videos_refused()
         ("forbidden", ProviderNotConfigured, "may not run"),
         ("string-422", InvalidRequestError, "not one"),
         ("gone", ModelGone, "not found"),
+        ("runner", VendorOverloaded, "No runner"),
+        ("internal", BackendFailed, "went wrong"),
     ],
 )
 async def test_a_submit_that_is_refused(scenario, error, said):
@@ -242,7 +245,7 @@ async def test_a_rate_limit_says_how_long_to_wait_and_is_tried_again():
         assert caught.value.retry_after == 90
 
 
-@pytest.mark.parametrize("scenario", ["runner", "internal", "html-502", "dropped"])
+@pytest.mark.parametrize("scenario", ["html-502", "dropped"])
 async def test_a_submit_of_which_nobody_knows_what_became_is_not_made_again(scenario):
     async with shopping() as shop:
         with pytest.raises(OutcomeUnknown):
@@ -413,6 +416,43 @@ async def test_prices_are_the_vendors_and_its_count_of_units_wins():
         assert (usage.output_units, usage.cost) == (2.5, 0.0625)
 
 
+async def test_a_repeat_of_a_call_is_not_paid_for_again():
+    async with shopping() as shop:
+        asked = shop.call(DEV).of("text")
+        first, second = await asked.run(LOSE), await asked.run(LOSE)
+        assert finished(first)[0].digest == finished(second)[0].digest
+        assert len(shop.fake.submits) == 1
+        asked.options = {"count": 2}
+        with pytest.raises(RequestIdReused):
+            await asked.run(LOSE)
+
+
+async def test_a_repeat_of_a_call_that_failed_or_was_cancelled_begins_anew():
+    async with shopping() as shop:
+        asked = shop.call(DEV).of(text=b"error-500")
+        for _ in range(2):
+            with pytest.raises(BackendFailed):
+                await asked.run(LOSE)
+        assert len(shop.fake.submits) == 2
+        shop.fake.stays = "IN_QUEUE"
+        lost = shop.call(DEV).of("text")
+        await lost.run(LOSE, until=lambda event: event.HasField("progress"))
+        await until(lambda: len(shop.fake.cancels) == 1)
+        shop.fake.stays = ""
+        assert finished(await lost.run(LOSE))
+        assert len(shop.fake.submits) == 4
+
+
+async def test_a_submit_has_a_connection_of_its_own():
+    async with shopping() as shop:
+        await shop.call(DEV).of("text").run()
+        before = shop.server.open
+        await shop.call(DEV).of("text").run()
+        assert shop.server.open <= before + 1
+        submits = [one for one in shop.server.posts if one.path == f"/{DEV}"]
+        assert [one.headers.get("connection", "") for one in submits] == ["close", "close"]
+
+
 async def test_nothing_shows_the_key(caplog):
     async with shopping() as shop:
         asked = shop.call(DEV).of(text=b"lost-unlisted")
@@ -420,4 +460,3 @@ async def test_nothing_shows_the_key(caplog):
             await asked.run()
         shown = f"{caught.value!r} {caught.value.metadata} {asked.state!r} {caplog.text}"
         assert KEY not in shown
-        assert VendorOverloaded.reason not in shown
