@@ -16,7 +16,7 @@ from automarket.client.plan import CallSettings, Plan, used_as
 from automarket.client.run import Run, describe
 from automarket.client.stream import TransformStream
 from automarket.client.target import Target
-from automarket.errors import UnavailableError, WatcherTooSlow
+from automarket.errors import AutoMarketError, WatcherTooSlow
 from automarket.v1 import job_service_pb2 as pb
 from automarket.v1 import transform_pb2
 
@@ -181,7 +181,9 @@ class Jobs:
                         after = message.event.sequence
                         if (event := event_wire.event(message.event)) is not None:
                             yield event
-            except (UnavailableError, WatcherTooSlow) as error:
+            except WatcherTooSlow:
+                continue
+            except AutoMarketError as error:
                 if "job" in error.metadata:  # the job's own end
                     raise
                 await patience.wait(error)

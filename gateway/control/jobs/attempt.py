@@ -95,7 +95,7 @@ class Attempt:
             return await self._judged(failed.error)
         except _Cut:
             self.was_cut = True
-            return Verdict(again=False, error=self._cancelled())
+            return Verdict(again=False, error=cancelled(self._work, self._place))
         return None
 
     async def _begin(self) -> None:
@@ -104,8 +104,7 @@ class Attempt:
         work.stage = max(work.stage, Stage.ASKED)
         job.attempts += 1
         job.provider_id, job.model_id = self._place.route.provider_id, self._place.route.model_id
-        if not self._cancels:
-            job.state = pb.JOB_STATE_RUNNING
+        job.state = pb.JOB_STATE_CANCELLING if work.is_cancelled else pb.JOB_STATE_RUNNING
         if not job.HasField("start_time"):
             set_time(job.start_time, time.time())
         await self._keep()
@@ -123,17 +122,10 @@ class Attempt:
             stage=work.stage,
             checkpoint=work.checkpoint,
         )
-        if verdict.again and not work.checkpoint and not self._cancels:
+        if verdict.again and not work.checkpoint and not work.is_cancelled:
             work.stage, work.job.state = Stage.NEW, pb.JOB_STATE_QUEUED  # nothing was spent
             await self._keep()
         return verdict
-
-    def _cancelled(self) -> AutoMarketError:
-        """Give what a job ends with whose call was ended: the vendor of one that has no checkpoints may go on."""
-        stands = self._place.remote and not self._place.manner.resumable and self._work.stage >= Stage.ACCEPTED
-        if stands:
-            return JobCancelledLocally("the job was cancelled; the vendor may bill what it had begun")
-        return JobCancelled("the job was cancelled")
 
     async def _follow(self, events: AsyncGenerator[transform_pb2.TransformEvent]) -> None:
         """Keep what happens until the job is done."""
@@ -219,6 +211,13 @@ class Attempt:
         also: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         await self._work.keep(self._store, events, also)
+
+
+def cancelled(work: Work, place: Place) -> AutoMarketError:
+    """Give what a job ends with that is cancelled without its vendor, who may be at work where it cannot be asked."""
+    if place.remote and not place.manner.resumable and work.stage >= Stage.ACCEPTED:
+        return JobCancelledLocally("the job was cancelled; the vendor may bill what it had begun")
+    return JobCancelled("the job was cancelled")
 
 
 def target_at(asked: model_pb2.Target, place: Place) -> model_pb2.Target:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from automarket.errors import AutoMarketError, InternalFault, JobCancelled, UnavailableError
 from automarket.v1 import job_service_pb2 as pb
-from gateway.control.jobs.attempt import Attempt
+from gateway.control.jobs.attempt import Attempt, cancelled
 from gateway.control.jobs.lines import Lines
 from gateway.control.jobs.places import Places
 from gateway.control.jobs.states import end_state, error_to_proto, has_ended, set_time
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("automarket.control")
 
 LOOK_AGAIN_SECONDS = 30.0
+MORE_ATTEMPTS = 8
+"""So many times more attempts has a job that a vendor works on: giving up would lose what was paid."""
 
 
 class Runner:
@@ -231,6 +233,9 @@ class Runner:
             await self._judged(work, Verdict(again=isinstance(error, UnavailableError), error=error))
             return
         manner = place.manner
+        if work.is_cancelled and not (manner.resumable and work.checkpoint):
+            await self.end(work, cancelled(work, place))
+            return
         if work.has_begun and not work.attempted and not (manner.resumable or manner.harmless):
             await self.end(work, unknown_outcome())  # control ended while a call was under way
             return
@@ -251,7 +256,8 @@ class Runner:
     async def _judged(self, work: Work, verdict: Verdict) -> None:
         """End a job whose attempt failed, or let it wait for the next one."""
         work.strikes += 1
-        if not verdict.again or work.strikes >= self.settings.max_attempts:
+        more = MORE_ATTEMPTS if work.checkpoint else 1
+        if not verdict.again or work.strikes >= self.settings.max_attempts * more:
             await self.end(work, verdict.error)
             return
         work.due = time.monotonic() + pause(work.strikes, verdict.error)
@@ -285,9 +291,9 @@ class Runner:
         """Ask for a job's end."""
         if work.has_ended or work.is_cancelled:
             return
+        work.cut.set()
         work.job.state = pb.JOB_STATE_CANCELLING
         await work.keep(self.store)
-        work.cut.set()
         if work.task is None:
             work.due = 0.0
             self._dispatch_in(0.0)

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from automarket.errors import EventsTrimmed, InvalidRequestError, WatcherTooSlow
 from automarket.v1 import job_service_pb2 as pb
+from automarket.v1 import transform_pb2
 from gateway.control.jobs.states import error_of, has_ended
 from gateway.control.jobs.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from automarket.v1 import transform_pb2
     from gateway.control.jobs.runner import Runner
     from gateway.control.jobs.store import Kept
 
-PAGE = 200
+PAGE = 50
+PLACE_SECONDS = 15.0
+"""How often the events of a job that waits, and is watched, say its place in the line."""
 
 
 def shown(runner: Runner, work: Kept | Work) -> pb.Job:
@@ -34,6 +36,19 @@ def shown(runner: Runner, work: Kept | Work) -> pb.Job:
         job.progress.queue_position = place
         job.progress.message = f"queued, {place} ahead" if work.blocked is None else f"waiting: {work.blocked.message}"
     return job
+
+
+async def _say_place(runner: Runner, work: Work) -> bool:
+    """Say in an event, now and then, where in the line a job waits; tell whether it was said.
+
+    Those who follow a call as a job get events alone. Nobody watches most jobs that wait: they say nothing.
+    """
+    place = runner.lines.position(work) if work.job.state == pb.JOB_STATE_QUEUED else None
+    if place is None or place == work.placed[0] or time.monotonic() < work.placed[1] + PLACE_SECONDS:
+        return False
+    work.placed = (place, time.monotonic())
+    await work.keep(runner.store, [transform_pb2.TransformEvent(progress=shown(runner, work).progress)])
+    return True
 
 
 class Following:
@@ -74,6 +89,8 @@ class Following:
                     async for event in events:
                         yield self._give(event)
                         self._check_pace()
+                if work is not None and await _say_place(self._runner, work):
+                    continue
                 job = self._found.job if work is None else shown(self._runner, work)
                 if (state := f"{job.state} {job.queue_position}") != told:
                     told = state

@@ -52,10 +52,11 @@ class Work:
         since: when it began to wait for somebody who can be asked (monotonic); None while it does not.
         strikes: attempts in a row that brought it no further.
         refused: providers and models that refused it.
-        cut: set when its call under way has to end.
+        cut: set when its end was asked for: its call under way has to end.
         attempted: this process has asked a provider; what was before it was another one's.
         news: of events and of its state.
         watchers: how many follow it.
+        placed: its place in the line as the last event said it, and when (monotonic).
         webhook: who is told of its end; empty tells nobody.
         written: the job, its checkpoint and its stage as they were last written.
     """
@@ -74,6 +75,7 @@ class Work:
     cut: asyncio.Event = field(default_factory=asyncio.Event)
     news: News = field(default_factory=News)
     watchers: int = 0
+    placed: tuple[int, float] = (-1, 0.0)
     webhook: str = ""
     task: asyncio.Task[None] | None = None
     written: tuple[bytes, bytes, Stage] = (b"", b"", Stage.NEW)
@@ -83,6 +85,8 @@ class Work:
         """Take up a job that the database has."""
         work = cls(kept.number, kept.job, kept.checkpoint, kept.stage, webhook=webhook)
         work.written = (kept.job.SerializeToString(), kept.checkpoint, kept.stage)
+        if kept.job.state == pb.JOB_STATE_CANCELLING:
+            work.cut.set()
         return work
 
     @property
@@ -98,7 +102,7 @@ class Work:
     @property
     def is_cancelled(self) -> bool:
         """Whether its end was asked for."""
-        return self.job.state == pb.JOB_STATE_CANCELLING
+        return self.cut.is_set()
 
     @property
     def has_ended(self) -> bool:

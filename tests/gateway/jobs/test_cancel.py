@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from automarket.errors import JobCancelled, JobCancelledLocally
@@ -76,3 +78,16 @@ async def test_a_model_without_checkpoints_that_had_begun_is_cancelled_here_alon
     vendor, services = mesh
     job_id = await _at("running", vendor, services, model="sketcher")
     assert (await services.cancel(job_id)).state == pb.JOB_STATE_CANCELLED_LOCALLY
+
+
+async def test_a_job_is_cancelled_right_at_whatever_moment(mesh):
+    vendor, services = mesh
+    for number in range(25):
+        job = await services.create(asking())
+        await asyncio.sleep(number * 0.01)
+        ended = await services.cancel(job.id)
+        if ended.state == pb.JOB_STATE_DONE:
+            assert not vendor.order(job.id).cancelled
+        else:
+            assert ended.state == pb.JOB_STATE_CANCELLED
+            assert vendor.paid(job.id) == 0 or vendor.order(job.id).cancelled

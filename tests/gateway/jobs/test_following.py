@@ -48,7 +48,7 @@ class Kept:
         request = pb.CreateJobRequest()
         request.target.model = "nothing"
         request.header.request_id = str(uuid.uuid4())
-        job = pb.Job(id=request.header.request_id, state=pb.JOB_STATE_QUEUED, target=request.target)
+        job = pb.Job(id=request.header.request_id, state=pb.JOB_STATE_RUNNING, target=request.target)
         kept, _ = await self.store.create(request, job, b"print")
         return self.runner.take_up(kept)
 
