@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from automarket.assets.formats import recognise_file
+from automarket.errors import ProviderNotConfigured
 from provider_servers.elevenlabs import models, refusals
 from provider_servers.elevenlabs.client import ElevenLabsClient
 from provider_servers.elevenlabs.clones import Clones
@@ -126,8 +127,12 @@ class ElevenLabsProvider(VendorProvider):
         return models.read_models(await ElevenLabsClient(upstream).models(), self._own.credit_price)
 
     async def check(self, upstream: Upstream) -> None:
-        """Make a request that is free of charge and needs the key."""
-        await ElevenLabsClient(upstream).check()
+        """Make a request that is free of charge and needs the key, which need not have the right to list voices."""
+        try:
+            await ElevenLabsClient(upstream).check()
+        except ProviderNotConfigured as error:
+            if refusals.RIGHT_MISSING not in error.metadata.get("upstream_reason", ""):
+                raise
 
     async def voices(self) -> Sequence[Voice]:
         """List the account's voices."""

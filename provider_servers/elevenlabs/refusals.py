@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from provider_servers.runtime.chat.vendor import Vendor
 
 
+RIGHT_MISSING = "missing_permissions"
+"""The vendor's word for a key that is right, and may not do this."""
 _KEY_WORDS = frozenset(("invalid_api_key", "needs_authorization", "quota_exceeded", "payment_required"))
 _VOICE_WORDS = frozenset(("voice_not_found", "invalid_uid", "voice_does_not_exist"))
 _ROOM_WORDS = frozenset(("voice_limit_reached", "voice_add_edit_limit_reached"))

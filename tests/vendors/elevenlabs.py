@@ -77,13 +77,15 @@ WAITS = {"rate": {"retry_after": "7"}}
 
 @dataclass
 class ElevenLabs:
-    """The account's voices, the ledger, and what is to happen: `room` is how many voices may be added."""
+    """The account's voices, the ledger, and what is to happen: `room` is how many voices may be added,
+    `voices_refused` whether the key lacks the right to list them."""
 
     room: int = 10
     paid: list[tuple[str, str]] = field(default_factory=list)
     added: list[Any] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     voices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    voices_refused: bool = False
 
     def __post_init__(self) -> None:
         for voice_id, name, labels in ((RACHEL, "Rachel", {"accent": "american"}), (GEORGE, "George - warm", {})):
@@ -117,6 +119,8 @@ class ElevenLabs:
         return work[path](request) if path in work else self._one(request, path.removeprefix("/v1/voices/"))
 
     def _list(self, request: Request) -> Reply:
+        if self.voices_refused:
+            return answer(old("missing_permissions", "The API key lacks the permission voices_read."), 401)
         query = request.query
         found = [one for one in self.voices.values() if query.get("search", "").lower() in json.dumps(one).lower()]
         if query.get("voice_type") == "personal":

@@ -72,7 +72,8 @@ def environment(vendor: str, url: str) -> Mapping[str, str]:
     if vendor == "fal":
         found |= {f"{prefix}_REST_URL": url, f"{prefix}_PLATFORM_URL": f"{url}/v1"}
         found |= {f"{prefix}_POLL_SECONDS": "0.05", f"{prefix}_LONGEST_POLL_SECONDS": "0.4"}
-    return found | ({f"{prefix}_MODELS": "ok"} if vendor in STAND_INS else {})
+    named = {"openai": "ok,tts-1,whisper-1"}.get(vendor, "ok")  # there before the vendor's list is
+    return found | ({f"{prefix}_MODELS": named} if vendor in STAND_INS else {})
 
 
 def start(vendor: str, close: Callable[[Callable[[], None]], object]) -> Iterator[tuple[str, str]]:

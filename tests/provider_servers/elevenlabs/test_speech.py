@@ -266,3 +266,16 @@ async def test_the_key_is_never_shown():
         assert isinstance(heard.error, ProviderNotConfigured)
         assert "sk-wrong" not in f"{heard.error} {heard.error.metadata} {heard.error.fields}"
         assert "ELEVENLABS_API_KEY" in heard.error.hint
+
+
+async def test_a_key_without_the_right_to_list_voices_is_no_fault_of_the_vendor():
+    fake = ElevenLabs()
+    fake.voices_refused = True
+    async with speaking(fake) as (served, _, _):
+        assert (await served.provider.service_status()).healthy
+        assert (await say(served, voice=RACHEL)).error is None
+        heard = await say(served, voice="Rachel")
+        assert isinstance(heard.error, ProviderNotConfigured)
+        assert "api-keys" in heard.error.hint
+    async with speaking(ElevenLabs(), api_key="sk-wrong-0123456789abcdef") as (served, _, _):
+        assert not (await served.provider.service_status()).healthy
