@@ -90,8 +90,8 @@ def image(outputs: Sequence[Output]) -> Image:
 
 
 def images(outputs: Sequence[Output]) -> list[Image]:
-    """Give the pictures, in order."""
-    return [output.asset for output in outputs if isinstance(output.asset, Image)]
+    """Give the pictures, in order; there is at least one."""
+    return [output.asset for output in outputs if isinstance(output.asset, Image)] or [image(outputs)]
 
 
 def composition(outputs: Sequence[Output]) -> CompositionResult:

@@ -11,7 +11,9 @@ from google.protobuf import json_format
 import automarket
 from automarket import Audio, Image, ImageFormat, Speech, Text, Video, sync
 from automarket.client import events as e
-from automarket.errors import InputIncomplete, InvalidRequestError, OptionInvalid, OptionUnknown
+from automarket.client import results
+from automarket.client.results import Output
+from automarket.errors import InputIncomplete, InternalFault, InvalidRequestError, OptionInvalid, OptionUnknown
 from tests.client.toy import GENERATORS
 
 if TYPE_CHECKING:
@@ -199,6 +201,11 @@ async def test_a_script_without_async_makes_the_same(place, files):
             assert lips.transform(files["video"], files["speech"]).metadata.frame_rate == 25
 
     await asyncio.to_thread(script)
+
+
+def test_no_picture_at_all_is_no_success():
+    with pytest.raises(InternalFault, match="made text where image was due"):
+        results.images([Output("text", Text.from_string("sorry"), None)])
 
 
 def test_every_kind_of_model_has_a_twin_without_async():
