@@ -61,6 +61,8 @@ def table(name: str) -> str:
         return _lines(("option", "takes", "what it is"), _family(name))
     if name == "names":
         return _lines(("option", "vendors' fields"), _names())
+    if name == "replicate":
+        return _lines(("model", "does", "its name at every provider"), _replicate())
     return _lines(("model", "does", "options: the vendor's field, what it takes (the default)"), _vendor(name))
 
 
@@ -118,6 +120,11 @@ def _elevenlabs() -> Iterator[tuple[str, str, list[Row]]]:
     models = importlib.import_module("provider_servers.elevenlabs.models")
     for name in ("eleven_multilingual_v2", models.SOUND_MODEL, models.HEARING[0]):
         yield from _by_hand(models.named(name, 0.0), _CALLED["elevenlabs"])
+
+
+def _replicate() -> Iterator[tuple[str, ...]]:
+    for one in importlib.import_module("provider_servers.replicate.known").KNOWN:
+        yield f"`{one.slug}`", one.capability, f"`{one.canonical_id}`" if one.canonical_id else ""
 
 
 def _openai() -> Iterator[tuple[str, str, list[Row]]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.remote import VendorApi
 
 MAX_PAGES = 10
+IDLE_SECONDS = 600.0  # a model that nobody used for a while says nothing until it has started
 _HOME = ".replicate.com"
 
 
@@ -99,7 +100,7 @@ class ReplicateClient:
 
     async def told(self, url: str) -> AsyncGenerator[SseEvent]:
         """Give what a prediction tells, as it does: events "output" (text as it is), "logs", "error", "done"."""
-        async with self.api.events(url, reader=lambda event: event) as events:
+        async with self.api.events(url, idle_seconds=IDLE_SECONDS, reader=lambda event: event) as events:
             async for event in events:
                 yield event
 

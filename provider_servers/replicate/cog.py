@@ -81,6 +81,12 @@ class CogModel:
         return self.id.partition(":")[0]
 
     @property
+    def usual_seconds(self) -> float | None:
+        """How long the vendor's own example ran; None where it does not say."""
+        found = cast("dict[str, Any]", self.example.get("metrics") or {}).get("predict_time")
+        return float(found) if isinstance(found, int | float) else None
+
+    @property
     def tells(self) -> bool:
         """Whether the output is text that comes in pieces."""
         display = self.output.get("x-cog-array-display") == "concatenate"

@@ -19,22 +19,22 @@ class Known:
 
 
 KNOWN = (
-    Known("black-forest-labs/flux-schnell", "text-to-image", "flux-schnell"),
-    Known("black-forest-labs/flux-dev", "text-to-image", "flux-dev"),
-    Known("black-forest-labs/flux-1.1-pro", "text-to-image", "flux-pro-v1.1"),
-    Known("black-forest-labs/flux-kontext-pro", "image-to-image", "flux-kontext-pro"),
-    Known("nightmareai/real-esrgan", "image-upscale", "real-esrgan"),
+    Known("black-forest-labs/flux-schnell", "text-to-image", "black-forest-labs/flux-schnell"),
+    Known("black-forest-labs/flux-dev", "text-to-image", "black-forest-labs/flux-dev"),
+    Known("black-forest-labs/flux-1.1-pro", "text-to-image", "black-forest-labs/flux-1.1-pro"),
+    Known("black-forest-labs/flux-kontext-pro", "image-to-image", "black-forest-labs/flux-kontext-pro"),
+    Known("nightmareai/real-esrgan", "image-upscale"),
     Known("salesforce/blip", "image-to-text"),
     Known("yorickvp/llava-13b", "image-to-text"),
     Known("wan-video/wan-2.2-t2v-fast", "text-to-video"),
     Known("wan-video/wan-2.2-i2v-fast", "image-to-video"),
     Known("kwaivgi/kling-v2.1", "image-to-video"),
-    Known("bytedance/latentsync", "lip-sync", "latentsync"),
+    Known("bytedance/latentsync", "lip-sync", "bytedance/latentsync"),
     Known("arabyai-replicate/roop_face_swap", "face-swap"),
     Known("topazlabs/video-upscale", "video-upscale"),
-    Known("jaaari/kokoro-82m", "text-to-speech", "kokoro-82m"),
-    Known("meta/musicgen", "text-to-music", "musicgen"),
-    Known("openai/whisper", "speech-to-text", "whisper-large-v3"),
+    Known("jaaari/kokoro-82m", "text-to-speech", "hexgrad/kokoro-82m"),
+    Known("meta/musicgen", "text-to-music", "meta/musicgen"),
+    Known("openai/whisper", "speech-to-text", "openai/whisper-large-v3"),
     Known("meta/meta-llama-3-8b-instruct", "text-to-text"),
 )
 BY_SLUG = {one.slug: one for one in KNOWN}

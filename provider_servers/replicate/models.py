@@ -39,6 +39,7 @@ class Recipe:
         lists: slots whose input takes a list.
         required: options that the vendor wants.
         tells: the output is text that comes in pieces.
+        usual_seconds: how long the vendor's own example ran; None where it does not say.
     """
 
     model: Model
@@ -50,6 +51,7 @@ class Recipe:
     lists: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
     tells: bool = False
+    usual_seconds: float | None = None
 
     @property
     def family(self) -> str:
@@ -122,6 +124,7 @@ def recipe_of(cog: CogModel, *, capability: str = "", canonical_id: str = "", pr
         frozenset(one.slot.name for one in media if one.input.files > 1),
         tuple(named[one.name] for one in cog.inputs if one.required and one.name in named),
         cog.tells,
+        cog.usual_seconds,
     )
 
 

@@ -22,6 +22,7 @@ from provider_servers.replicate.refusals import read_refusal
 from provider_servers.replicate.settings import VENDOR, ReplicateSettings
 from provider_servers.runtime.chat_model import chat_inputs
 from provider_servers.runtime.describe import Model, Output, Slot
+from provider_servers.runtime.estimates import Estimate
 from provider_servers.runtime.remote import Claimed, RemoteProvider, Unanswered, Waits
 
 if TYPE_CHECKING:
@@ -94,6 +95,12 @@ class ReplicateProvider(RemoteProvider):
         except TimeoutError:
             log.warning("Replicate does not describe its models yet", extra={"provider": self.id})
 
+    async def _refresh(self) -> bool:
+        try:
+            return await super()._refresh()
+        finally:
+            self._has_listed.set()
+
     async def fetch_models(self, upstream: Upstream) -> list[Model]:
         """Read the schemas of the well-known models, of those that the user names, and of those that were found."""
         names = dict.fromkeys([*BY_SLUG, *self._settings.further_models(), *self._recipes])
@@ -109,7 +116,6 @@ class ReplicateProvider(RemoteProvider):
                     return None
 
         found = [recipe.model for recipe in await asyncio.gather(*map(one, names)) if recipe is not None]
-        self._has_listed.set()
         if faults and not found:
             raise faults[0]
         return found
@@ -140,6 +146,15 @@ class ReplicateProvider(RemoteProvider):
         self._listed = [one for one in self.models() if one.id != recipe.model.id] + [recipe.model]
         self.models_changed()
         return recipe.model
+
+    async def estimate(self, call: Call) -> Estimate | None:
+        """Say what a call may cost: what it runs for is known of the vendor's own example only."""
+        recipe, price = self._recipes.get(call.model.id), call.model.pricing
+        seconds = recipe.usual_seconds if recipe is not None else None
+        if seconds is None:
+            return Estimate(None)
+        cost = None if price is None else seconds * price.output_cost
+        return Estimate(cost, "USD", "second", seconds, at_least=cost is not None)
 
     async def check(self, upstream: Upstream) -> None:
         """Make a request that is free of charge and needs the key."""

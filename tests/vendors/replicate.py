@@ -389,6 +389,7 @@ def _example(model: FakeModel) -> dict[str, Any] | None:
         "output": files if model.output.get("type") == "array" else files[0],
         "logs": "",
         "error": None,
+        "metrics": {"predict_time": 4.0, "total_time": 4.5},
         "created_at": "2026-01-02T03:04:05.678Z",
         "urls": {},
     }

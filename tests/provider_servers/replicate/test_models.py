@@ -73,7 +73,7 @@ def test_what_a_model_is_is_found_from_its_schema(name):
 
 def test_what_is_known_of_a_model_goes_before_what_its_schema_suggests():
     name = "black-forest-labs/flux-kontext-pro"
-    found = recipe(name, capability=BY_SLUG[name].capability, canonical_id="flux-kontext-pro", price=0.0014)
+    found = recipe(name, capability=BY_SLUG[name].capability, canonical_id=name, price=0.0014)
     assert found.model.capabilities == ("image-to-image",)
     assert [(one.name, one.optional) for one in found.model.inputs] == [("image", False)]
     assert found.required == ("prompt",)

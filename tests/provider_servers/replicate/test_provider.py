@@ -145,6 +145,24 @@ async def test_a_price_of_the_users_makes_a_cost():
             assert (round(usage.cost, 9), usage.currency) == (round(cost, 9), "USD")
 
 
+async def test_an_estimate_is_what_the_vendors_example_took():
+    async with shopping(prices=f"{FLUX}=gpu-h100") as shop:
+
+        async def estimated(model, **options):
+            request = pb.EstimateCostRequest(
+                target={"model": model}, header=Call(shop, model, **options).first().header
+            )
+            with errors_mapped():
+                return (await ModelServiceStub(shop.served.channel).EstimateCost(request)).estimate
+
+        flux = await estimated(FLUX, count=2)
+        assert (flux.unit, flux.units, flux.at_least) == ("second", 4.0, True)
+        assert flux.cost == pytest.approx(4 * 0.001525)
+        unpriced = await estimated("wan-video/wan-2.2-t2v-fast", duration=5)
+        assert (unpriced.HasField("cost"), unpriced.units) == (False, 4.0)
+        assert not shop.fake.submits
+
+
 @pytest.mark.parametrize("prices", ["acme/x=gold", "acme/x", "acme/x=gpu-t4; acme/y=1"])
 def test_prices_that_are_none_are_refused(prices):
     with pytest.raises(ValueError, match="is no owner/name=price"):
