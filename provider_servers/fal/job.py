@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from provider_servers.runtime.events import Usage
     from provider_servers.runtime.media_input import MediaInput
     from provider_servers.runtime.remote import Cancel, State, Ticket, Uploads
+    from provider_servers.runtime.remote.claimed import Claimed
 
 _LONG = 300  # characters of an input that a checkpoint remembers as they are
 _EARLIER = 120.0  # seconds: clocks differ
@@ -46,6 +47,7 @@ class FalJob(RemoteJob):
     api: FalApi
     uploads: Uploads
     settings: FalSettings
+    claimed: Claimed
     body: dict[str, Any] = field(default_factory=dict[str, Any])
     _failed: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -91,7 +93,9 @@ class FalJob(RemoteJob):
 
     async def submit(self) -> Ticket:
         """Submit the work."""
-        return await self.api.submit(self._name, self.body)
+        ticket = await self.api.submit(self._name, self.body)
+        self.claimed.add(ticket["id"])
+        return ticket
 
     def remembered(self) -> Mapping[str, Any]:
         """Give the input, long texts by their digest."""
@@ -101,10 +105,13 @@ class FalJob(RemoteJob):
         """Find the one request with our input among the account's own since the submit."""
         wanted = state.remembered.get("input")
         since = datetime.fromtimestamp(state.at - _EARLIER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        found = [one for one in await self.api.requests(self._name, since) if _covers(one.get("json_input"), wanted)]
-        if len(found) != 1 or not wanted:
+        listed = await self.api.requests(self._name, since)
+        ours = [str(one["request_id"]) for one in listed if _covers(one.get("json_input"), wanted)]
+        ours = [name for name in ours if name not in self.claimed]
+        if len(ours) != 1 or not wanted:
             return None
-        name = str(found[0]["request_id"])
+        [name] = ours
+        self.claimed.add(name)
         return {"id": name, **self.api.addresses(self._name, name)}
 
     async def status(self, ticket: Ticket) -> Status:

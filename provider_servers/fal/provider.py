@@ -20,6 +20,7 @@ from provider_servers.fal.refusals import read_refusal
 from provider_servers.fal.settings import FAL_SETTINGS_SCHEMA, QUEUE_URL, VENDOR, FalSettings
 from provider_servers.runtime.describe import Availability, Model
 from provider_servers.runtime.remote import RemoteProvider, Unanswered
+from provider_servers.runtime.remote.claimed import Claimed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,7 @@ class FalProvider(RemoteProvider):
         given = settings or FalSettings()
         super().__init__(given, waits or given.waits)
         self._endpoints: dict[str, Endpoint] = dict(built_in())
+        self._claimed = Claimed()
 
     @property
     def settings(self) -> FalSettings:
@@ -153,7 +155,7 @@ class FalProvider(RemoteProvider):
         if endpoint is None:
             raise ProviderNotConfigured(f"the schema of {call.model.id} could not be read", hint="check the name")
         fal = self._fal(api.for_model(endpoint.model.id, endpoint.names()))
-        return FalJob(call, endpoint, fal, self.uploads, self.settings)
+        return FalJob(call, endpoint, fal, self.uploads, self.settings, self._claimed)
 
     def _fal(self, api: VendorApi) -> FalApi:
         return FalApi(api, self.settings.rest_url.rstrip("/"), self.settings.platform_url.rstrip("/"))
