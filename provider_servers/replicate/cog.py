@@ -124,8 +124,21 @@ def read_model(body: bytes, pinned: Version | None = None) -> CogModel:
 
 
 def gives_files(output: dict[str, Any]) -> bool:
-    """Tell whether an output is a file, or a list of files."""
-    return "uri" in (output.get("format"), _items(output).get("format"))
+    """Tell whether an output is a file, a list of files, or an object with files and no text."""
+    if "uri" in (output.get("format"), _items(output).get("format")):
+        return True
+    parts = [one for one in cast("dict[str, dict[str, Any]]", output.get("properties") or {}).values() if one]
+    has_text = any(one.get("type") == "string" and one.get("format") != "uri" for one in parts)
+    return not has_text and any("uri" in (one.get("format"), _items(one).get("format")) for one in parts)
+
+
+def urls_of(output: Any) -> list[str]:
+    """Give the addresses of the files in an output, in order."""
+    if isinstance(output, dict):
+        return [url for one in cast("dict[str, Any]", output).values() for url in urls_of(one)]
+    if isinstance(output, list):
+        return [url for one in cast("list[Any]", output) for url in urls_of(one)]
+    return [output] if isinstance(output, str) and output.startswith(("http://", "https://", "data:")) else []
 
 
 def _items(rule: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +172,9 @@ def resolved(rule: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> d
         del found["default"]
     if isinstance(found.get("items"), dict):
         found["items"] = resolved(_items(found), schemas, depth + 1)
+    if isinstance(found.get("properties"), dict):
+        parts = cast("dict[str, dict[str, Any]]", found["properties"])
+        found["properties"] = {name: resolved(one, schemas, depth + 1) for name, one in parts.items()}
     return found
 
 

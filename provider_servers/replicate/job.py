@@ -7,9 +7,10 @@ import json
 import re
 import secrets
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from automarket.errors import BackendFailed, JobCancelled, OutputExpired
+from provider_servers.replicate.cog import urls_of
 from provider_servers.replicate.refusals import failed
 from provider_servers.replicate.spoken import rest_of, spoken_of
 from provider_servers.runtime import Completion, Generated, MessageRole, TextDelta, Usage
@@ -158,11 +159,11 @@ class ReplicateJob(RemoteJob):
         output = self._recipe.model.outputs[0]
         metrics = found.metrics or {}
         if output.name != "text":
-            made: Any = found.output
-            urls = cast("list[Any]", made) if isinstance(made, list) else [made]
             seed = found.input.get("seed")
             known = Generated(seed=seed if isinstance(seed, int) else None, vendor_request_id=found.id)
-            return Result(tuple(Made(output.name, str(url), generated=known) for url in urls if url), facts=metrics)
+            return Result(
+                tuple(Made(output.name, url, generated=known) for url in urls_of(found.output)), facts=metrics
+            )
         spoken = self._news(found) if self._recipe.tells else spoken_of(found.output)
         if "text-to-text" in self._recipe.model.capabilities:
             spoken = (*spoken, Completion(served_model=found.version or found.model, vendor_request_id=found.id))

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from automarket.assets.formats import by_name
 from automarket.assets.roles import Role
-from provider_servers.replicate.cog import gives_files
+from provider_servers.replicate.cog import gives_files, urls_of
 from provider_servers.runtime.describe import Slot
 
 if TYPE_CHECKING:
@@ -204,6 +204,5 @@ def _is_format(one: CogInput) -> bool:
 
 def _suffixes(output: Any) -> list[str]:
     """Give what the names of the files of an example end in."""
-    urls = cast("list[Any]", output) if isinstance(output, list) else [output]
-    paths = [urlsplit(url).path for url in urls if isinstance(url, str)]
+    paths = [urlsplit(url).path for url in urls_of(output)]
     return [path.rpartition(".")[2].lower() for path in paths if "." in path.rpartition("/")[2]]

@@ -36,6 +36,7 @@ from tests.vendors.said import KEY, TEXT, TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.vendors.http import Request, Step
     from tests.vendors.replicate_models import FakeModel
@@ -99,6 +100,7 @@ class Replicate:
         submits: the paid ledger: ids of predictions, oldest first.
         cancels: ids of predictions whose cancel was called.
         leaks: paths of files that were asked for with the key, which is nobody else's business.
+        film: what a video is that was made; a small one when left out.
         instead: what the next requests get, once each: method, end of the path, answer.
     """
 
@@ -110,6 +112,7 @@ class Replicate:
     submits: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
+    film: Path | None = None
     instead: deque[tuple[str, str, Reply]] = field(default_factory=deque)
     predictions: dict[str, Prediction] = field(default_factory=dict)
     files: Files = field(default_factory=Files)
@@ -283,6 +286,8 @@ class Replicate:
         number, suffix = file.split(".")
         if one is None or one.scenario == "expired" or suffix == "srt":
             return Reply(404, b"Not Found", headers={"content-type": "text/plain"})
+        if suffix == "mp4" and self.film is not None:
+            return Reply(200, file=self.film, headers={"content-type": MEDIA_TYPES["mp4"]})
         data = spoken() if suffix == "speech" else made(suffix, int(number))
         kind = "audio/wav" if suffix == "speech" else MEDIA_TYPES[suffix]
         return Reply(200, data, headers={"content-type": kind})

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from automarket import capabilities
 from automarket.errors import OptionInvalid, OptionUnknown
 from automarket.v1 import transform_pb2
-from provider_servers.replicate.cog import read_model
+from provider_servers.replicate.cog import read_model, urls_of
 from provider_servers.replicate.known import BY_SLUG
 from provider_servers.replicate.models import recipe_of
 from provider_servers.runtime.options import object_schema, read_options
@@ -189,6 +189,22 @@ def test_forms_of_newer_schemas_are_read():
     assert found.model.options["seed"]["maximum"] == 99
     assert "default" not in found.model.options["seed"]
     assert {"mode", "anything"} <= set(found.model.options)
+
+
+@pytest.mark.parametrize(
+    ("output", "makes"),
+    [
+        ({"type": "object", "properties": {"a": URI, "b": {"type": "array", "items": URI}}}, "image"),
+        ({"type": "object", "properties": {"text": {"type": "string"}, "srt": URI}}, "text"),
+        ({"type": "object", "properties": {"score": {"type": "number"}}}, "text"),
+        ({"anyOf": [URI, {"type": "null"}]}, "image"),
+    ],
+)
+def test_an_output_with_files_and_no_text_is_its_files(output, makes):
+    found = recipe_of(read_model(told(FakeModel("acme/new", {"prompt": {"type": "string"}}, ("prompt",), output, "x"))))
+    assert found.model.outputs[0].name == makes
+    given = {"a": "https://x/1.png", "b": ["https://x/2.png", None, "no address"], "c": 3}
+    assert urls_of(given) == ["https://x/1.png", "https://x/2.png"]
 
 
 def test_a_model_without_a_schema_takes_nothing_and_is_official():

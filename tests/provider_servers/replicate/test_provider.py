@@ -23,7 +23,7 @@ from provider_servers.replicate.settings import ReplicateSettings
 from tests.provider_servers.replicate.asking import LOSE, Call, bytes_of, outputs_of, shopping, text_of
 from tests.support.gateway import until
 from tests.vendors.made import made, spoken
-from tests.vendors.replicate import NO_MEMORY, WHISPER
+from tests.vendors.replicate import NO_MEMORY, WHISPER, Replicate
 from tests.vendors.said import KEY, TEXT
 
 FLUX = "black-forest-labs/flux-schnell"
@@ -107,7 +107,8 @@ async def test_text_comes_as_it_is_made(shop, round_):
     assert (given["prompt"], given["system_prompt"]) == ("a red kite", "You are a helpful assistant")
 
 
-async def test_text_goes_on_by_polls_where_the_stream_breaks_off(shop):
+@pytest.mark.parametrize("round_", range(3))
+async def test_text_goes_on_by_polls_where_the_stream_breaks_off(shop, round_):
     events = await Call(shop, "acme/says-cut").run()
     assert text_of(events) == TEXT
     assert len(shop.fake.submits) == 1
@@ -267,6 +268,16 @@ async def test_how_the_vendor_is_is_asked_for_free_and_with_the_key(shop):
     assert (await shop.provider.service_status()).healthy
     assert len(shop.server.asked("/v1/account")) == 1
     assert not shop.fake.submits
+
+
+@pytest.mark.parametrize("round_", range(3))
+async def test_a_caller_that_leaves_within_a_text_has_it_cancelled_and_its_stream_closed(round_):
+    fake = Replicate(starting=0.0, processing=5.0)
+    async with shopping(fake) as shop:
+        await Call(shop, "acme/says-well").run(LOSE, until=lambda event: event.HasField("text_delta"))
+        await until(lambda: fake.cancels, what="the cancel")
+        await until(lambda: shop.server.dropped, what="the end of the stream")
+    assert fake.cancels == fake.submits
 
 
 async def test_a_caller_that_leaves_for_good_has_its_prediction_cancelled(shop):
