@@ -49,7 +49,8 @@ class SlowVendor:
 
     Attributes:
         ledger: every submit that it took, in order.
-        holds: stages at which whoever gets there has to wait, until the stage is taken out.
+        holds: stages at which whoever gets there has to wait, until the stage is taken out; or with a key, the one
+            request that has to.
         reached: stages that a request came to while they were held, with the key of the request.
         can_look_up: it finds what was submitted by the caller's key.
         can_cancel: it has a cancel.
@@ -58,7 +59,7 @@ class SlowVendor:
     """
 
     ledger: list[Order] = field(default_factory=list)
-    holds: set[str] = field(default_factory=set)
+    holds: set[str | tuple[str, str]] = field(default_factory=set)
     reached: set[tuple[str, str]] = field(default_factory=set)
     can_look_up: bool = True
     can_cancel: bool = True
@@ -82,13 +83,17 @@ class SlowVendor:
             while not wanted <= self.reached:  # noqa: ASYNC110 - whoever waits is in another process
                 await asyncio.sleep(0.01)
 
+    def _is_held(self, stage: str, key: str) -> bool:
+        if stage in self.holds or (stage, key) in self.holds:
+            self.reached.add((stage, key))
+            return True
+        return False
+
     def release(self, *stages: str) -> None:
         self.holds -= set(stages) or set(self.holds)
 
     async def _hold(self, stage: str, key: str) -> None:
-        if stage in self.holds:
-            self.reached.add((stage, key))
-        while stage in self.holds:  # noqa: ASYNC110 - a set has no event
+        while self._is_held(stage, key):  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0.01)
 
     def _find(self, order_id: str) -> Order:
@@ -123,8 +128,7 @@ class SlowVendor:
     async def _state(self, request: web.Request) -> web.Response:
         order = self._find(request.match_info["id"])
         for state in ("queued", "running"):
-            if state in self.holds:
-                self.reached.add((state, order.key))
+            if self._is_held(state, order.key):
                 return web.json_response({"state": state, "position": 3})
         order.polls += 1
         if order.cancelled:

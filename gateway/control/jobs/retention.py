@@ -18,6 +18,7 @@ log = logging.getLogger("automarket.control")
 
 EVERY_SECONDS = 600.0
 USAGE_SECONDS = 400 * 86_400.0
+IN_MEMORY_SECONDS = 86_400.0
 
 
 async def forget_old(store: JobStore, ledger: Ledger, settings: JobSettings) -> None:
@@ -27,7 +28,7 @@ async def forget_old(store: JobStore, ledger: Ledger, settings: JobSettings) -> 
     old = now - settings.keep_seconds
     while await store.forget(ended_before=old, most=settings.keep_count, kept_after=at_least):
         continue
-    await ledger.forget(now - USAGE_SECONDS)
+    await ledger.forget(now - (USAGE_SECONDS if store.database.is_durable else IN_MEMORY_SECONDS))
 
 
 async def forget_for_ever(store: JobStore, ledger: Ledger, settings: JobSettings) -> None:
