@@ -13,6 +13,7 @@ from automarket.assets.roles import unsuitable
 from automarket.chat.messages import CONVERSATION_TYPE, Conversation
 from automarket.errors import InputIncomplete, InputUnsuitable, InvalidRequestError
 from automarket.stored import StoredAsset
+from automarket.voices import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
     """
     slots = {slot.name: slot for slot in model.inputs}
     named = {name: value for name, value in keywords.items() if name in slots and _is_input(model, slots[name], value)}
-    options = {name: value for name, value in keywords.items() if name not in named and value is not None}
+    options = {name: _option(value) for name, value in keywords.items() if name not in named and value is not None}
     filled: dict[str, list[Any]] = {name: _listed(slots[name], value) for name, value in named.items()}
     _fill_in_order(model, filled, list(arguments))
     for slot in model.inputs:
@@ -72,6 +73,11 @@ def bind(model: ModelInfo, arguments: Sequence[Any], keywords: Mapping[str, Any]
         BoundInput(slot.name, _source(slot, value)) for slot in model.inputs for value in filled.get(slot.name, ())
     ]
     return Bound(inputs, options)
+
+
+def _option(value: Any) -> Any:
+    """Give an option's value; a voice that a provider has listed goes by its id."""
+    return value.id if isinstance(value, Voice) else value
 
 
 def _is_input(model: ModelInfo, slot: SlotInfo, value: Any) -> bool:

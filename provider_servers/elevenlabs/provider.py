@@ -25,7 +25,7 @@ from provider_servers.elevenlabs.voices import VoiceBook
 from provider_servers.runtime import NewVoice, Role, Slot, Voice
 from provider_servers.runtime.chat.errors import broken
 from provider_servers.runtime.chat.provider import VendorProvider
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
+from provider_servers.runtime.chat.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -62,6 +62,13 @@ class ElevenLabsSettings(RemoteSettings):
     credit_price: float = Field(default=0, ge=0, description="What a credit costs in US dollars; 0 is not known")
 
 
+OWN_SETTINGS: dict[str, Any] = {
+    "voice": {"type": "string", "maxLength": 200, "description": "Voice that speaks where none is named."},
+    "cloned_voices": {"type": "integer", "minimum": 0, "maximum": 100, "description": "Clones of samples that stay."},
+    "credit_price": {"type": "number", "minimum": 0, "description": "What a credit costs in US dollars."},
+}
+
+
 class ElevenLabsProvider(VendorProvider):
     """Speech, voices, transcripts and sound effects of ElevenLabs."""
 
@@ -74,6 +81,7 @@ class ElevenLabsProvider(VendorProvider):
         "samples", Role.SPEECH, repeated=True, audio=models.VOICE_FORM, max_seconds=models.MAX_VOICE_SECONDS
     )
 
+    settings_schema = SETTINGS_SCHEMA | OWN_SETTINGS
     vendor = VENDOR
     settings_class = ElevenLabsSettings
     default_url = "https://api.elevenlabs.io"

@@ -35,7 +35,7 @@ async def test_a_voice_is_made_speaks_and_is_understood(mesh, media):
     voice = await provider.create_voice("Mine", [media.speech_wav(), media.talk_mp4()], labels={"accent": "plain"})
     assert [one.id for one in await provider.voices(cloned=True)] == [voice.id]
     tts = await provider.text_to_speech("eleven_multilingual_v2")
-    speech = await tts.transform(SENTENCE, voice=voice.id, stability=0.5)
+    speech = await tts.transform(SENTENCE, voice=voice, stability=0.5)
     assert speech.duration > 2
     text = await (await provider.speech_to_text("scribe_v2")).transform(speech, word_timestamps=True)
     assert SENTENCE in text.content

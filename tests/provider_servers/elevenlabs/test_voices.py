@@ -184,3 +184,15 @@ async def test_a_call_that_is_cancelled_while_it_speaks_leaves_its_clone_in_orde
             heard = await ask(served, "slow", HELLO, ("voice", sound), capability=TTS, until="output_chunk")
             assert heard.error is None
             await until(lambda wanted=number + 1: len(fake.removed) == wanted, what="it is removed")
+
+
+async def test_settings_of_a_provider_that_runs(eleven):
+    served, _, server = eleven
+    request = pb.ConfigureRequest()
+    request.settings.update({"voice": "George", "cloned_voices": 0, "credit_price": 0.001})
+    with errors_mapped():
+        changed = await MediaProviderServiceStub(served.channel).Configure(request)
+    assert list(changed.changed) == ["cloned_voices", "credit_price", "voice"]
+    heard = await ask(served, MODEL, HELLO, capability=TTS)
+    assert spoke(server) == [GEORGE]
+    assert heard.usage[0].cost == pytest.approx(0.011)
