@@ -14,6 +14,7 @@ from automarket.client import events as e
 from automarket.client import results
 from automarket.client.results import Output
 from automarket.errors import InputIncomplete, InternalFault, InvalidRequestError, OptionInvalid, OptionUnknown
+from tests.client import toy
 from tests.client.toy import GENERATORS
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ CASES = [
 ]  # fmt: skip
 IDS = [case[0] for case in CASES]
 FAMILY = {"text_to_music": "text_to_audio", "text_to_sound": "text_to_audio", "voice_cloning": "text_to_speech"}
+
+
+@pytest.fixture(autouse=True)
+def generating(monkeypatch):
+    """Have the toy make media, too."""
+    monkeypatch.setattr(toy, "MODELS", [*toy.MODELS, *GENERATORS])
 
 
 @pytest.fixture

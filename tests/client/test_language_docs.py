@@ -45,7 +45,8 @@ async def test_the_examples_of_the_page_run(gateway, number):
 
 
 async def test_the_language_model_of_the_providers_page_is_one(tmp_path):
-    (tmp_path / "parrot.py").write_text("from __future__ import annotations\n" + blocks("providers.md")[1])
+    [code] = [one for one in blocks("providers.md") if "class ParrotProvider" in one]
+    (tmp_path / "parrot.py").write_text("from __future__ import annotations\n" + code)
     sys.path.insert(0, str(tmp_path))
     try:
         from parrot import ParrotProvider
