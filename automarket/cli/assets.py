@@ -221,6 +221,27 @@ def stat(
 
 
 @app.command()
+def lineage(digest: Digest, address: Address = DEFAULT_ADDRESS, json: Json = False) -> None:
+    """Tell every step that led to an asset: by whom, with which options, for how much."""
+    screen = terminal(as_json=json)
+
+    async def work() -> None:
+        import automarket
+        from automarket.cli.inputs import find_asset
+
+        async with automarket.connect(address) as mesh:
+            steps = await mesh.assets.lineage((await find_asset(mesh.assets, digest)).digest)
+        if screen.as_json:
+            screen.json({"steps": steps})
+        else:
+            from automarket.cli.assets_view import print_lineage
+
+            print_lineage(screen, steps)
+
+    run(screen, work())
+
+
+@app.command()
 def cast(
     digest: Digest,
     *,

@@ -55,6 +55,21 @@ def print_asset(screen: Terminal, asset: StoredAsset) -> None:
     )
 
 
+def print_lineage(screen: Terminal, steps: Sequence[StoredAsset]) -> None:
+    """Print a line for each asset that led to the first one, itself included."""
+    screen.table(("asset", "type", "made by", "options", "cost", "from"), [_step(one) for one in steps])
+
+
+def _step(asset: StoredAsset) -> tuple[str, str, str, str, str, str]:
+    made = asset.lineage
+    name = short_digest(asset.digest)
+    if made is None:
+        return name, asset.media_type, f"uploaded {asset.file_name}".rstrip(), "", "", ""
+    who = " ".join(filter(None, (made.operation, made.provider, made.model)))
+    cost = "" if made.cost is None else f"{made.cost:g} {made.currency}"
+    return name, asset.media_type, who, _options(made.options), cost, "\n".join(map(short_digest, made.parents))
+
+
 def _options(options: Mapping[str, Any]) -> str:
     return "\n".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automarket.client.download import Download
@@ -145,6 +145,24 @@ class AssetClient:
             AssetCorrupt: its bytes are damaged.
         """
         return from_proto((await ask(self._stub.Get, pb.GetRequest(digest=digest, verify=verify))).asset)
+
+    async def lineage(self, digest: str) -> Sequence[StoredAsset]:
+        """Give an asset and all that it was made from, each once, before what it was made from itself.
+
+        What was evicted or deleted is left out, and with it what only it was made from.
+
+        Raises:
+            AssetUnknown: the store lacks the asset itself.
+        """
+        found = [await self.stat(digest)]
+        seen = {found[0].digest}
+        for asset in found:
+            for parent in asset.lineage.parents if asset.lineage else ():
+                if parent not in seen:
+                    seen.add(parent)
+                    with suppress(AssetUnknown):
+                        found.append(await self.stat(parent))
+        return found
 
     async def cast(self, digest: str, spec: CastSpec) -> CastResult:
         """Let the store make an asset play a role, or find it made.

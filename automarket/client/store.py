@@ -37,7 +37,7 @@ def _gives(method: MethodT) -> MethodT:
 
 
 class MeshAssets(AssetClient):
-    """The asset store of a mesh: put, get, read, stat, list, cast, delete.
+    """The asset store of a mesh: put, get, read, stat, lineage, list, cast, delete.
 
     What has more bytes than the mesh's `direct_above` passes by file where the store's folder is on this machine.
     """
@@ -50,6 +50,7 @@ class MeshAssets(AssetClient):
     put_stream = _asks(AssetClient.put_stream)
     find_missing = _asks(AssetClient.find_missing)
     stat = _asks(AssetClient.stat)
+    lineage = _asks(AssetClient.lineage)
     cast = _asks(AssetClient.cast)
     delete = _asks(AssetClient.delete)
     get = _asks(AssetClient.get)

@@ -52,6 +52,7 @@ class Assets(Twin[MeshAssets]):
     get = waits(MeshAssets.get)
     file_here = waits(MeshAssets.file_here)
     stat = waits(MeshAssets.stat)
+    lineage = waits(MeshAssets.lineage)
     delete = waits(MeshAssets.delete)
     cast = waits(MeshAssets.cast)
     find_missing = waits(MeshAssets.find_missing)
