@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from automarket.client.inputs import InputValue
     from automarket.client.stream import TransformStream
     from automarket.media.info import AudioFormat
+    from automarket.voices import Voice
 
 
 class SpeechToTextModel(ModelHandle):
@@ -61,7 +62,7 @@ class TextToSpeechModel(ModelHandle):
         self,
         text: InputValue,
         *,
-        voice: InputValue | None = None,
+        voice: InputValue | Voice | None = None,
         speed: float | None = None,
         language: str | None = None,
         format: AudioFormat | str | None = None,  # noqa: A002 - the contract's name
@@ -71,7 +72,7 @@ class TextToSpeechModel(ModelHandle):
 
         Args:
             text: what to say.
-            voice: one of the model's voices by name, or a sample of the voice to speak in where the model clones.
+            voice: one of the model's voices, by name or as listed, or a sample of the voice where the model clones.
             speed: speed of speaking; 1 is the voice's own.
             language: language to speak, as a BCP 47 tag.
             format: what the sound has to look like.

@@ -19,14 +19,14 @@ MODELS = ",".join([*SCENARIOS, *REFUSED, *(f"scribe-{one}" for one in ("silent",
 
 
 @asynccontextmanager
-async def speaking(fake=None, **settings):
-    """Serve the provider; give what serves it, the stand-in, and its server."""
+async def speaking(fake=None, *registries, **settings):
+    """Serve the provider, registered where that is wanted; give what serves it, the stand-in, and its server."""
     fake = fake or ElevenLabs()
     server = FakeServer(fake.handle)
     async with server.serving():
         chosen = {"api_key": KEY, "base_url": server.url, "models": MODELS, "breaker_failures": 0} | settings
         provider = ElevenLabsProvider(ElevenLabsSettings(**chosen))
-        async with serving(provider) as served:
+        async with serving(provider, *registries) as served:
             if chosen["api_key"] == KEY and chosen["base_url"] == server.url:
                 await until(lambda: any(one.name == "Eleven Flash v2.5" for one in provider.models()), what="the list")
             yield served, fake, server
