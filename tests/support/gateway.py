@@ -142,6 +142,7 @@ class Here:
         settings = {"settle_seconds": 0.0, **settings}
         made = ControlSettings(listen=self.control, routes=self.routes, **settings)
         async with _running(control(made)):
+            await until_listening(self.control)
             await until(lambda: Path(self.routes.removeprefix("unix:")).exists(), what="control serves")
             async with open_channel(self.control) as channel:
                 yield channel
