@@ -58,7 +58,10 @@ def to_media_error(
     if trouble is Trouble.REQUEST and (path := names.get(refusal.param)):
         kind = InputUnsuitable if path.startswith("inputs") else OptionInvalid
         said = refusal.message or f"refused with {refusal.status}"
-        return kind(error.message, fields={f"header.{path}": said}, metadata=error.metadata)
-    if trouble is Trouble.REQUEST and not isinstance(error, InvalidRequestError):
-        return InvalidRequestError(error.message, metadata=error.metadata)
+        hint = f"change {path.rpartition('.')[2]}: automarket models {model} shows what it takes"
+        return kind(error.message, hint=hint, fields={f"header.{path}": said}, metadata=error.metadata)
+    if trouble is Trouble.REQUEST:
+        hint = f"change the request: automarket models {model} shows what it takes"
+        fields = error.fields if isinstance(error, InvalidRequestError) else None
+        return InvalidRequestError(error.message, hint=hint, fields=fields, metadata=error.metadata)
     return error

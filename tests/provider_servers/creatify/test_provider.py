@@ -234,6 +234,7 @@ async def test_every_refusal_is_an_error_and_costs_nothing(shop, model, word, ki
     with pytest.raises(kind) as caught:
         await call_of(shop, model, f"[{word}] Hello".encode()).run()
     assert said in caught.value.message
+    assert caught.value.hint
     assert caught.value.retry_after == wait
     assert KEY not in str(caught.value)
     assert not shop.fake.submits
