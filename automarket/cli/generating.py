@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from automarket.cli.transforming import Work, name_of
 from automarket.errors import InvalidRequestError
+from automarket.option_words import unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,33 +61,35 @@ async def put_together(
 ) -> Work:
     """Put a call together; options that are None are left to the model, `more` are NAME=VALUE words that win.
 
-    Where no model is named and the one that fits best lacks an option, the first that has all of them is taken.
+    Where no model is named and the one that fits best does not take the options, the first that does is taken.
     """
     from automarket.cli.inputs import parse_options
     from automarket.cli.outputs import format_for
 
+    def options_for(model: ModelInfo) -> dict[str, Any]:
+        given = {name: value for name, value in options.items() if value is not None}
+        return given | parse_options(more, model.options_schema or {})
+
     info = (await mesh.model(**target)).info
-    given = {name: value for name, value in options.items() if value is not None}
-    asked = {*given, *(word.partition("=")[0].partition(".")[0] for word in more)}
-    if not target["model"] and not _takes(info, asked):
-        info = await _that_takes(mesh, target, asked) or info
+    if not target["model"] and not _takes(info, options_for(info)):
+        capability = target["capability"]
+        listed = await mesh.models(capability=capability, provider=target["provider"], available_only=True)
+        fitting = (one for one in listed if capability in one.capabilities and _takes(one, options_for(one)))
+        info = next(fitting, info)
         target = {**target, "model": info.id, "provider": info.provider_id}
-    keywords = format_for(out, info) | given | parse_options(more, info.options_schema or {})
+    keywords = format_for(out, info) | options_for(info)
     return Work(target, arguments, keywords, [name_of(name) for name in names])
 
 
-def _takes(model: ModelInfo, options: set[str]) -> bool:
+def _takes(model: ModelInfo, options: Mapping[str, Any]) -> bool:
+    """Tell whether a model has all these options, and takes their values as far as that can be told."""
     schema = model.options_schema or {}
-    properties = cast("dict[str, Any]", schema.get("properties") or {})
-    known = {*properties, *(slot.name for slot in model.inputs)}
-    return bool(schema.get("additionalProperties")) or options <= known
-
-
-async def _that_takes(mesh: Mesh, target: Mapping[str, str], options: set[str]) -> ModelInfo | None:
-    """Give the first model that can do what is asked for, and takes all these options."""
-    capability = target["capability"]
-    listed = await mesh.models(capability=capability, provider=target["provider"], available_only=True)
-    return next((one for one in listed if capability in one.capabilities and _takes(one, options)), None)
+    rules = cast("dict[str, dict[str, Any]]", schema.get("properties") or {})
+    slots = {slot.name for slot in model.inputs}
+    return all(
+        not unfit(value, rules[name]) if name in rules else name in slots or bool(schema.get("additionalProperties"))
+        for name, value in options.items()
+    )
 
 
 def unclear(what: str, hint: str) -> InvalidRequestError:

@@ -78,14 +78,15 @@ async def carry_out(screen: Terminal, address: str, prepare: Callable[[Mesh], Aw
             view = TransformView(screen, progress, work.names, words=shows, quiet=quiet)
             call: dict[str, Any] = {**work.target, **work.keywords, "timeout": manner.timeout, "job": manner.job}
             async with mesh.stream(*work.arguments, **call) as stream:
-                if manner.job and not quiet:
-                    screen.note(f"job {stream.request_id}")
+                job = stream.request_id if manner.job else ""
                 try:
                     async for event in stream:
+                        if event.sequence == 1 and job and not quiet:
+                            screen.note(f"job {job}")
                         view.show(event)
                 except asyncio.CancelledError:
-                    if manner.job:
-                        screen.note(f"the job goes on: automarket jobs watch {stream.request_id}")
+                    if job:
+                        screen.note(f"the job goes on: automarket jobs watch {job}")
                     raise
                 finally:
                     view.end_line()

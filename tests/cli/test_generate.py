@@ -107,6 +107,7 @@ def test_a_text_becomes_a_video(cli):
         (("--face", "{picture}"), "mask"),
         (("--face", "{film}"), "mask"),
         (("--upscale", "2"), "wide"),
+        (("--upscale", "4"), "grow"),
         (("--upscale", "720p"), "grow"),
         (("--upscale", "720p", "--fps", "10"), "grow"),
         (("--prompt", "in the rain"), "turn"),

@@ -43,6 +43,9 @@ BRUSH = family_schemas(
 SIZES = {"16:9": (320, 180), "1:1": (240, 240)}
 
 
+FEW = {"maximum": 3}
+
+
 def model(name, capability, slots, outputs, options):
     price = Pricing("image", output_cost=0.02)
     return Model(name, (capability,), slots, outputs, {**options, **PACE}, pricing=price)
@@ -66,8 +69,8 @@ class Painter(Provider):
             model("reel", "text-to-video", (TEXT,), VIDEOS, sized),
             model("stir", "image-to-video", (IMAGE,), VIDEOS, STIR.schemas),
             model("turn", "video-to-video", (VIDEO,), VIDEOS, family_schemas("video_to_video", "prompt")),
-            model("wide", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "scale")),
-            model("grow", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "resolution", "fps")),
+            model("wide", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale", "scale", scale=FEW)),
+            model("grow", "video-upscale", (VIDEO,), VIDEOS, family_schemas("video_upscale")),
             model("mask", "face-swap", (VIDEO, FACE), VIDEOS, family_schemas("face_swap", "face_restore")),
             model("lips", "lip-sync", (VIDEO, SPEECH), VIDEOS, family_schemas("lip_sync", "sync_mode")),
             model("head", "avatar-generation", (IMAGE, SPEECH), VIDEOS, family_schemas("avatar_generation", "prompt")),
