@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("automarket.control")
 
 LOOK_AGAIN_SECONDS = 30.0
+BUSY_SECONDS = 1.0
+FIND_TRIES = 100
 MORE_ATTEMPTS = 8
 """So many times more attempts has a job that a vendor works on: giving up would lose what was paid."""
 
@@ -138,34 +140,35 @@ class Runner:
                     if work.has_begun:  # those that are first in the line; one of them may be to be cancelled
                         continue
                     break
-                if work.due > now:
+                if work.due <= now and not self._begin(work, now):
+                    soonest = min(soonest, BUSY_SECONDS)
+                    break
+                if work.task is None and work.due > now:
                     soonest = min(soonest, work.due - now)
-                else:
-                    self._begin(work, now)
         if len(self.lines) and (soonest < LOOK_AGAIN_SECONDS or self._anybody_blocked()):
             self._dispatch_in(soonest)
 
     def _anybody_blocked(self) -> bool:
         return any(work.blocked for line in self.lines.names() for work in self.lines.waiting(line))
 
-    def _begin(self, work: Work, now: float) -> None:
-        """Begin a job if somebody can be asked; else say in which line it waits, and why."""
+    def _begin(self, work: Work, now: float) -> bool:
+        """Begin a job if somebody can be asked; False when others have all places of its provider for now."""
         if work.is_cancelled and not work.has_begun:
             self._start(work, None)
-            return
+            return True
         try:
             place = self.places.find(work)
         except AllBusy:
-            work.due = now + 1.0
-            return
+            return False
         except AutoMarketError as error:
             self._nobody(work, error, now)
-            return
+            return True
         work.blocked, work.since = None, None
         if place.route.provider_id != work.line:
             self.lines.move(work, place.route.provider_id)
         if self.places.free(work.line) or work.is_cancelled:
             self._start(work, place)
+        return True
 
     def _nobody(self, work: Work, error: AutoMarketError, now: float) -> None:
         """Let a job wait for somebody who can be asked; one that has waited for too long ends."""
@@ -174,9 +177,8 @@ class Runner:
             self._start(work, None, error)
             return
         work.blocked = error
-        work.due = now + max(LOOK_AGAIN_SECONDS, error.retry_after or 0.0)
-        if isinstance(error, UnavailableError) and error.retry_after:
-            work.due = now + error.retry_after
+        soon = not self._registry.settled and error.retry_after is not None
+        work.due = now + (error.retry_after or 0.0 if soon else LOOK_AGAIN_SECONDS)  # or when the mesh changes
 
     def _start(self, work: Work, place: Place | None, error: AutoMarketError | None = None) -> None:
         self.lines.leave(work)
@@ -278,14 +280,14 @@ class Runner:
         Raises:
             JobUnknown: there is none of that id.
         """
-        while True:
+        for _ in range(FIND_TRIES):
             if (work := self._works.get(job_id)) is not None:
                 return work
             kept = await self.store.get(job_id)
             if has_ended(kept.job):
                 return kept
-            # It is being taken up, or has just ended.
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # it is being taken up, or has just ended
+        raise UnavailableError(f"job {job_id} is not taken up yet", hint="try again", retry_after=1.0)
 
     async def cancel(self, work: Work) -> None:
         """Ask for a job's end."""

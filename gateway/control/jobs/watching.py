@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from automarket.errors import EventsTrimmed, InvalidRequestError, WatcherTooSlow
 from automarket.v1 import job_service_pb2 as pb
 from automarket.v1 import transform_pb2
-from gateway.control.jobs.states import error_of, has_ended
+from gateway.control.jobs.states import error_of
 from gateway.control.jobs.work import Work
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ def shown(runner: Runner, work: Kept | Work) -> pb.Job:
     """Give a job as it is shown: with its place in the line."""
     if not isinstance(work, Work):
         return work.job
-    job = pb.Job()
-    job.CopyFrom(work.job)
-    if work.job.state == pb.JOB_STATE_QUEUED and (place := runner.lines.position(work)) is not None:
+    job = pb.Job.FromString(work.written[0])  # what is on the disk; more may be on its way there
+    if job.state == pb.JOB_STATE_QUEUED and (place := runner.lines.position(work)) is not None:
         job.queue_position = place
         job.progress.Clear()
         job.progress.phase = "queued"
@@ -96,7 +95,7 @@ class Following:
                     told = state
                     yield self._give(job)
                     self._check_pace()
-                if work is None or (has_ended(job) and self._after >= job.last_sequence):
+                if work is None or (work.has_ended and self._after >= job.last_sequence):
                     break
                 if news is not None:
                     await news.wait()

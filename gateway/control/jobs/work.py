@@ -59,6 +59,7 @@ class Work:
         placed: its place in the line as the last event said it, and when (monotonic).
         webhook: who is told of its end; empty tells nobody.
         written: the job, its checkpoint and its stage as they were last written.
+        is_over: its end was written.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Work:
     webhook: str = ""
     task: asyncio.Task[None] | None = None
     written: tuple[bytes, bytes, Stage] = (b"", b"", Stage.NEW)
+    is_over: bool = False
 
     @classmethod
     def of(cls, kept: Kept, webhook: str = "") -> Work:
@@ -106,8 +108,8 @@ class Work:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has come to its end."""
-        return has_ended(self.job)
+        """Whether it has come to its end, and that is on the disk."""
+        return self.is_over
 
     async def keep(
         self,
@@ -128,6 +130,7 @@ class Work:
             self.job.ParseFromString(data)
             raise
         self.written = (change.job, change.checkpoint, change.stage)
+        self.is_over = change.ended > 0
         self.news.tell()
 
     def _numbered(self, events: Sequence[transform_pb2.TransformEvent]) -> list[tuple[int, bytes]]:
@@ -142,7 +145,7 @@ class Work:
         return numbered
 
     def _change(self, events: Sequence[tuple[int, bytes]]) -> Change:
-        ended = self.job.end_time.ToNanoseconds() / 1e9 if self.has_ended else 0.0
+        ended = self.job.end_time.ToNanoseconds() / 1e9 if has_ended(self.job) else 0.0
         return Change(
             self.number,
             self.job.state,
