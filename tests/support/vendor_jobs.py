@@ -123,7 +123,7 @@ class Held:
     def hold_at(self, stage: str) -> None:
         self.hold, self.reached = stage, set()
         queued, running = self.vendor.states
-        self.fake.stays = {"queued": queued, "running": running}.get(stage, "")
+        self.fake.stays = {"submitted": queued, "queued": queued, "running": running}.get(stage, "")
 
     def release(self) -> None:
         self.hold, self.fake.stays = "", ""

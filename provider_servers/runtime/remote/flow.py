@@ -124,10 +124,15 @@ class _Following:
             self._is_done = True
             raise JobCancelled(f"the call was cancelled at {name}", metadata=facts)
         if answered in (Cancel.NONE, Cancel.UNKNOWN):
+            if answered is Cancel.NONE and await self._is_over(ticket):
+                return  # what was paid for is there
             self._is_done = True
             why = "has no cancel" if answered is Cancel.NONE else "knows nothing of it"
             message = f"the call was cancelled here; {name} {why}, so what it charges stands"
             raise JobCancelledLocally(message, metadata=facts)
+
+    async def _is_over(self, ticket: Ticket) -> bool:
+        return (await persisting(lambda: self._job.status(ticket), self._waits)).phase is Phase.DONE
 
     # --- waiting ---
 
