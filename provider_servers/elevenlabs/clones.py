@@ -75,6 +75,7 @@ class Clones:
             clone.users -= 1
             if not clone.voice_id and not clone.users:
                 self._clones.pop(name, None)
+                self._known = False  # it may have been made, and only the answer was lost
             tidying = asyncio.ensure_future(self._tidy(client, self._most))
             self._tidying.add(tidying)
             tidying.add_done_callback(self._tidying.discard)
@@ -85,7 +86,7 @@ class Clones:
         await asyncio.gather(*self._tidying, return_exceptions=True)
 
     async def _look(self, client: ElevenLabsClient) -> None:
-        """Find, once, what was left at the vendor by those that ran before."""
+        """Find what is at the vendor from before: left by processes that ended, or by calls that did."""
         async with self._looked:
             if not self._known:
                 for voice in await client.voices(search=PREFIX, voice_type="personal"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ class ElevenLabs:
     removed: list[str] = field(default_factory=list)
     voices: dict[str, dict[str, Any]] = field(default_factory=dict)
     voices_refused: bool = False
+    add_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for voice_id, name, labels in ((RACHEL, "Rachel", {"accent": "american"}), (GEORGE, "George - warm", {})):
@@ -144,7 +145,7 @@ class ElevenLabs:
         self.voices[voice_id] = _voice(
             voice_id, form.get("name"), "cloned", labels=labels, description=form.get("description"), is_owner=True
         )
-        return answer({"voice_id": voice_id, "requires_verification": False})
+        return replace(answer({"voice_id": voice_id, "requires_verification": False}), late=self.add_seconds)
 
     def _one(self, request: Request, voice_id: str) -> Reply:
         if voice_id not in self.voices:

@@ -196,3 +196,15 @@ async def test_settings_of_a_provider_that_runs(eleven):
     heard = await ask(served, MODEL, HELLO, capability=TTS)
     assert spoke(server) == [GEORGE]
     assert heard.usage[0].cost == pytest.approx(0.011)
+
+
+async def test_a_clone_whose_call_was_cancelled_before_the_answer_came_is_found_again(eleven, media):
+    served, fake, server = eleven
+    sound = media.speech_wav().read_bytes()
+    fake.add_seconds = 30
+    await clone(served, sound, cancel_when=lambda: fake.added)
+    fake.add_seconds = 0
+    heard = await clone(served, sound)
+    assert heard.error is None
+    assert len(fake.added) == 1
+    assert spoke(server) == [voice for voice in fake.voices if voice not in (RACHEL, GEORGE)]
