@@ -1,4 +1,4 @@
-"""Replicate and Creatify as a user has them: keys in the environment, `automarket up`, calls, jobs, and kills."""
+"""Replicate and Creatify as a user has them: keys in the environment, `automarket up`, calls and jobs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 import automarket
-from automarket.client.job_info import JobInfo
 from automarket.errors import ContentRefused, JobCancelled, JobCancelledLocally, ModelUnknown
 from automarket.media.probe import probe
 from tests.support.gateway import until
@@ -77,15 +76,6 @@ async def cli(running, *arguments):
     assert done.returncode == 0, done.stderr
     assert KEY not in done.stdout + done.stderr
     return done.stdout
-
-
-async def ended(mesh, job_id):
-    """Give a job once it has ended."""
-    async with asyncio.timeout(60):
-        async for one in mesh.jobs.watch(job_id):
-            if isinstance(one, JobInfo) and one.state.has_ended:
-                return one
-    raise AssertionError(job_id)
 
 
 async def test_a_model_that_nobody_listed_is_found_by_name_through_the_gateway(shared, mesh, replicate):
@@ -152,45 +142,3 @@ async def test_a_job_that_is_cancelled_where_the_vendor_cannot_says_that_the_cha
     ended_job = await mesh.jobs.cancel(job.id)
     assert isinstance(ended_job.error, JobCancelledLocally), ended_job
     assert len(creatify.submits) == 1
-
-
-# --- what is killed ---
-
-JOBS = 3  # at each stage, which look alike
-
-
-async def survived(mesh, made_jobs, fake):
-    """Check that jobs have ended well and were paid for once each."""
-    for job in [await ended(mesh, one.id) for one in made_jobs]:
-        assert job.error is None, job.error
-        assert len(job.outputs) == 1
-    assert len(fake.submits) == JOBS
-
-
-@pytest.mark.parametrize("stage", ["submitting", "starting", "processing", "ended"])
-async def test_a_prediction_is_paid_for_once_whenever_its_provider_is_killed(shared, mesh, replicate, stage):
-    replicate.answers_late = 5.0 if stage == "submitting" else 0.0
-    replicate.stays = stage if stage in ("starting", "processing") else ""
-    wanted = {"model": "acme/ok", "provider": "replicate", **PNG}
-    jobs = [await mesh.jobs.create("a red kite", **wanted) for _ in range(JOBS)]
-    await until(lambda: len(replicate.submits) == JOBS, 20, what="the submits")
-    if stage == "processing":
-        last = replicate.predictions[replicate.submits[-1]]
-        await until(lambda: replicate.status(last) == stage, what=stage)
-    await asyncio.sleep(0.3 if stage != "submitting" else 0)
-    shared[0].kill("provider_servers.runtime", "replicate")
-    replicate.stays, replicate.answers_late = "", 0.0
-    await survived(mesh, jobs, replicate)
-
-
-@pytest.mark.parametrize("stage", ["submitting", "running"])
-async def test_a_job_at_creatify_is_paid_for_once_whenever_its_provider_is_killed(shared, mesh, creatify, stage):
-    creatify.answers_late = 5.0 if stage == "submitting" else 0.0
-    creatify.stays = stage if stage == "running" else ""
-    wanted = {"model": "lipsync", "provider": "creatify", "avatar": "Anna"}
-    jobs = [await mesh.jobs.create("Hello there", **wanted) for _ in range(JOBS)]
-    await until(lambda: len(creatify.submits) == JOBS, 20, what="the submits")
-    await asyncio.sleep(0.3 if stage != "submitting" else 0)
-    shared[0].kill("provider_servers.runtime", "creatify")
-    creatify.stays, creatify.answers_late = "", 0.0
-    await survived(mesh, jobs, creatify)
