@@ -296,8 +296,9 @@ class Runner:
         work.cut.set()
         work.job.state = pb.JOB_STATE_CANCELLING
         await work.keep(self.store)
-        if work.task is None:
+        if work.task is None and not work.has_ended:
             work.due = 0.0
+            self._begin(work, time.monotonic())  # wherever it is in its line
             self._dispatch_in(0.0)
 
     async def until_ended(self, work: Work) -> None:
