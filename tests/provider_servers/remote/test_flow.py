@@ -273,6 +273,7 @@ async def test_a_submit_that_is_found_goes_on_or_is_cancelled():
 @pytest.mark.parametrize(
     "state",
     [b"x", b"{}", b"[]", b"\xff", State(Stage.SUBMITTED, "paint").write(), State(Stage.SUBMITTING, "other").write()],
+    ids=["letter", "object", "list", "no-utf8", "no-ticket", "other-model"],
 )
 async def test_a_state_that_is_no_checkpoint_is_refused(state):
     async with shopping() as (vendor, served):
