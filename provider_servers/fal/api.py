@@ -54,17 +54,19 @@ class FalApi:
         name = str(told.get("request_id") or answer.headers.get("x-fal-request-id", ""))
         if not name:
             raise Unanswered(self.queue.odd("it took the work and gave no id"), reached=True)
-        given = {key: str(told.get(key, "")) for key in ("status_url", "response_url", "cancel_url")}
-        return {
-            "id": name,
-            **self.addresses(endpoint, name),
-            **{key: url for key, url in given.items() if self._ours(url)},
-        }
+        return self.placed(endpoint, {**told, "id": name})
 
-    def addresses(self, endpoint: str, request_id: str) -> dict[str, str]:
-        """Give where work is: only owner and name of the endpoint are part of it."""
-        base = f"{self.queue.upstream.base_url}/{'/'.join(endpoint.split('/')[:2])}/requests/{quote(request_id)}"
-        return {"status_url": f"{base}/status", "response_url": base, "cancel_url": f"{base}/cancel"}
+    def placed(self, endpoint: str, ticket: Mapping[str, Any]) -> Ticket:
+        """Give a ticket whose addresses may see the key: others are replaced, since a checkpoint comes from outside.
+
+        Only owner and name of the endpoint are part of an address.
+        """
+        name = str(ticket["id"])
+        home = f"{self.queue.upstream.base_url}/{'/'.join(endpoint.split('/')[:2])}"
+        base = f"{home}/requests/{quote(name, safe='')}"
+        usual = {"status_url": f"{base}/status", "response_url": base, "cancel_url": f"{base}/cancel"}
+        given = {key: str(ticket.get(key, "")) for key in usual}
+        return {"id": name, **usual, **{key: url for key, url in given.items() if self._ours(url)}}
 
     def _ours(self, url: str) -> bool:
         """Tell whether the key may go to a URL: behind a proxy of the user's the vendor names addresses past it."""

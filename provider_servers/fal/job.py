@@ -112,18 +112,21 @@ class FalJob(RemoteJob):
             return None
         [name] = ours
         self.claimed.add(name)
-        return {"id": name, **self.api.addresses(self._name, name)}
+        return self.api.placed(self._name, {"id": name})
+
+    def _placed(self, ticket: Ticket) -> Ticket:
+        return self.api.placed(self._name, ticket)
 
     async def status(self, ticket: Ticket) -> Status:
         """Ask where the work is."""
-        return self._status(await self.api.status(ticket))
+        return self._status(await self.api.status(self._placed(ticket)))
 
     def watch(self, ticket: Ticket) -> AsyncGenerator[Status] | None:
         """Give the states as they are streamed."""
         return self._states(ticket) if self.settings.stream else None
 
     async def _states(self, ticket: Ticket) -> AsyncGenerator[Status]:
-        async for state in self.api.states(ticket, self.settings.idle_timeout):
+        async for state in self.api.states(self._placed(ticket), self.settings.idle_timeout):
             yield self._status(state)
 
     def _status(self, told: dict[str, Any]) -> Status:
@@ -142,7 +145,7 @@ class FalJob(RemoteJob):
 
     async def result(self, ticket: Ticket) -> Result | None:
         """Fetch the result."""
-        answer = await self.api.result(ticket)
+        answer = await self.api.result(self._placed(ticket))
         if is_in_progress(answer.status, answer.body):
             return None
         queue, told = self.api.queue, answer.object()
@@ -194,7 +197,7 @@ class FalJob(RemoteJob):
 
     async def cancel(self, ticket: Ticket) -> Cancel:
         """Cancel the work."""
-        return await self.api.cancel(ticket)
+        return await self.api.cancel(self._placed(ticket))
 
     def usage(self, result: Result, outputs: Sequence[MediaInfo]) -> Sequence[Usage]:
         """Say what was used: the vendor's own count of units where it sends one, else what was made."""

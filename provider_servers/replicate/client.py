@@ -135,15 +135,15 @@ class ReplicateClient:
         """Make a request that is free of charge and needs the key."""
         await self.api.get("/account")
 
-    def tells(self, prediction: Prediction) -> str:
-        """Give the address of a prediction's stream; empty where it has none that may see the key."""
-        url = prediction.urls.stream or ""
+    def safe(self, url: str) -> str:
+        """Give an address that may see the key; empty for any other."""
         return url if url and self._is_ours(url) else ""
 
     def _is_ours(self, url: str) -> bool:
         """Tell whether an address is the vendor's own: the key goes nowhere else."""
         parts = urlsplit(url)
-        is_same = parts.netloc == urlsplit(self.api.upstream.base_url).netloc
+        own = urlsplit(self.api.upstream.base_url)
+        is_same = (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
         return is_same or (parts.scheme == "https" and (parts.hostname or "").endswith(_HOME))
 
     def _read(self, body: bytes, kind: type[Any]) -> Any:

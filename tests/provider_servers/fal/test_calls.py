@@ -45,7 +45,7 @@ from tests.provider_servers.fal.asking import (
 from tests.provider_servers.runtime.bench import kinds
 from tests.support.gateway import until
 from tests.vendors.fal import ENDPOINTS, GONE, Fal
-from tests.vendors.http import Reply
+from tests.vendors.http import FakeServer, Reply
 from tests.vendors.made import made
 from tests.vendors.said import KEY
 
@@ -354,6 +354,17 @@ async def test_another_process_goes_on_from_every_stage():
 def _moved(state, url):
     """Give a checkpoint of a stand-in that has another port now."""
     return re.sub(rb"http://127.0.0.1:\d+", url.encode(), state)
+
+
+async def test_the_addresses_of_a_checkpoint_get_no_key_unless_they_are_the_vendors():
+    thief = FakeServer(lambda _: Reply(200, b"{}"))
+    async with thief.serving(), shopping(Fal(stays="IN_QUEUE")) as shop:
+        asked = shop.call(DEV).of("text")
+        await asked.run(until=submitted)
+        asked.state = _moved(asked.state, thief.url)
+        shop.fake.stays = ""
+        assert finished(await asked.run(action=CONTINUE))
+        assert thief.requests == []
 
 
 @pytest.mark.parametrize(

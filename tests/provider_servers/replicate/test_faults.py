@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -35,7 +36,7 @@ from tests.provider_servers.replicate.asking import (
     text_of,
 )
 from tests.support.gateway import until
-from tests.vendors.http import Reply, page
+from tests.vendors.http import FakeServer, Reply, page
 from tests.vendors.made import made
 from tests.vendors.replicate import NSFW, Replicate, problem
 from tests.vendors.said import KEY, TEXT
@@ -290,6 +291,17 @@ async def test_text_is_told_from_its_beginning_to_a_caller_that_comes_back(round
         await call.run(KEEP, until=lambda event: event.HasField("text_delta"))
         assert text_of(await call.run(KEEP, CONTINUE)) == TEXT
     assert len(fake.submits) == 1
+
+
+async def test_the_address_of_a_stream_in_a_checkpoint_gets_no_key_unless_it_is_the_vendors():
+    thief = FakeServer(lambda _: Reply(200, b"{}"))
+    async with thief.serving(), shopping(Replicate(starting=0.03, processing=0.2)) as shop:
+        call = Call(shop, "acme/says-well")
+        await call.run(KEEP, until=submitted)
+        assert b'"stream":"http' in call.state
+        call.state = re.sub(rb'"stream":"[^"]+"', b'"stream":"' + thief.url.encode() + b'/s"', call.state)
+        assert text_of(await call.run(KEEP, CONTINUE)) == TEXT
+        assert thief.requests == []
 
 
 # --- what is read ---
