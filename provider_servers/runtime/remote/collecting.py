@@ -33,6 +33,7 @@ class Collector:
         self._desk = desk
         self._waits = desk.waits
         self._ticket = ticket
+        self.has_result = False  # what was paid for is there
 
     async def events(self) -> AsyncGenerator[Event]:
         """Give what was used, then what was made.
@@ -41,6 +42,7 @@ class Collector:
             AutoMarketError: the work failed, or what it made cannot be had.
         """
         result = await self._result()
+        self.has_result = True
         for event in result.spoken:
             yield event
         files: list[tuple[Path, str]] = []

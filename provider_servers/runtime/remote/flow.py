@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from automarket.errors import AutoMarketError, JobCancelled, JobCancelledLocally, OutcomeUnknown
+from automarket.errors import AutoMarketError, JobCancelled, JobCancelledLocally, OutcomeUnknown, OutputExpired
 from provider_servers.runtime.call import ResumeAction
 from provider_servers.runtime.events import Checkpoint, Progress
 from provider_servers.runtime.remote.collecting import Collector
@@ -42,8 +42,8 @@ async def follow(call: Call, job: RemoteJob, desk: Desk) -> AsyncGenerator[Event
                 yield event
     except OutcomeUnknown:
         raise  # a repeat would be another purchase
-    except AutoMarketError:
-        following.failed()
+    except AutoMarketError as error:
+        following.failed(error)
         raise
     finally:
         await following.leave()
@@ -60,6 +60,7 @@ class _Following:
         self._submitter = Submitter(call, job, desk)
         self._ticket: Ticket | None = None
         self._submitting: asyncio.Task[Ticket] | None = None
+        self._collector: Collector | None = None
         self._is_done = False
         self._lines_seen = 0
         self._told: tuple[Any, ...] = ()
@@ -72,13 +73,17 @@ class _Following:
         async with aclosing(self._wait()) as events:
             async for event in events:
                 yield event
-        async with aclosing(Collector(self._call, self._job, self._desk, self._ticket or {}).events()) as events:
+        self._collector = Collector(self._call, self._job, self._desk, self._ticket or {})
+        async with aclosing(self._collector.events()) as events:
             async for event in events:
                 yield event
 
-    def failed(self) -> None:
-        """Take note that the call has failed: a repeat of it begins anew."""
-        self._desk.forget(self._call.request_id)
+    def failed(self, error: AutoMarketError) -> None:
+        """Take note that the call has failed: a repeat of it begins anew, unless what was paid for is still there."""
+        has_work = self._submitting is not None or self._ticket is not None  # else it belongs to another call
+        is_there = self._collector is not None and self._collector.has_result and not isinstance(error, OutputExpired)
+        if has_work and not is_there:
+            self._desk.forget(self._call.request_id)
 
     # --- submitting ---
 
@@ -196,18 +201,19 @@ class _Following:
     async def leave(self) -> None:
         """Cancel the work at the vendor when the caller is lost and does not come back."""
         is_submitted = self._ticket is not None or (self._submitting is not None and not _fails(self._submitting))
-        if self._call.keeps or self._is_done or not is_submitted:
+        is_last = self._submitting is None or self._desk.leave(self._submitting)
+        if self._call.keeps or self._is_done or not is_submitted or not is_last:
             return
         self._desk.forget(self._call.request_id)
         await self._desk.see_through(self._cancel_quietly())
 
     async def _cancel_quietly(self) -> None:
         try:
-            async with asyncio.timeout(self._waits.cancel):
-                if self._ticket is None and self._submitting is not None:
-                    self._ticket = await asyncio.shield(self._submitting)
-                if self._ticket is not None:
-                    await self._job.cancel(self._ticket)
+            # However long the vendor takes to say what it took: work that nobody knows of would be left running.
+            ticket = self._ticket or (None if self._submitting is None else await asyncio.shield(self._submitting))
+            if ticket is not None:
+                async with asyncio.timeout(self._waits.cancel):
+                    await persisting(lambda: self._job.cancel(ticket), self._waits)
         except (Unanswered, AutoMarketError, TimeoutError) as error:
             log.warning("work at a vendor could not be cancelled", extra={"reason": str(error)})
 

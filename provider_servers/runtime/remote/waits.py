@@ -22,7 +22,7 @@ class Waits:
         submits: how often a submit is made that the vendor did not take.
         retry: the pause before such a submit, or an upload, is made again; it doubles.
         longest_retry: the longest pause that a vendor may ask for before a submit is made again.
-        cancel: for how long a cancel is waited for when the caller is gone.
+        cancel: for how long a cancel is tried, and waited for, when the caller is gone.
         uploads, downloads: how often each is tried.
     """
 

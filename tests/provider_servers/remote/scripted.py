@@ -150,20 +150,20 @@ class Runner:
         self.state = b""
         self.events = []
 
-    def first(self, on_loss=KEEP, action=None):
+    def first(self, on_loss=KEEP, action=None, text=b"a kite"):
         request = pb.TransformRequest()
         request.target.model = self.served.provider.models()[0].id
         header = request.header
         self.request_id = self.request_id or str(uuid.uuid4())
         header.request_id = self.request_id
         header.on_loss = on_loss
-        header.inputs.add(inline=b"a kite")
+        header.inputs.add(inline=text)
         if action is not None:
             header.resume.state = self.state
             header.resume.action = action
         return request
 
-    async def run(self, on_loss=KEEP, action=None, until=None):
+    async def run(self, on_loss=KEEP, action=None, until=None, text=b"a kite"):
         """Call to the end, or until an event fits; give the events of this call."""
         line = asyncio.Queue()
 
@@ -172,7 +172,7 @@ class Runner:
                 yield await line.get()
 
         seen = []
-        stream = self.served.stream(self.first(on_loss, action), said())
+        stream = self.served.stream(self.first(on_loss, action, text), said())
         async with contextlib.aclosing(stream) as events:
             async for event in events:
                 seen.append(event)

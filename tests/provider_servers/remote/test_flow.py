@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,17 +15,31 @@ from automarket.errors import (
     JobCancelledLocally,
     OutcomeUnknown,
     RateLimited,
+    RequestIdReused,
     ResumeInvalid,
     VendorOverloaded,
 )
 from provider_servers.runtime import TextDelta
-from provider_servers.runtime.remote import Cancel, Phase, Result, Status
+from provider_servers.runtime.remote import Cancel, Made, Phase, Result, Status
 from provider_servers.runtime.remote.states import Stage, State
-from tests.provider_servers.remote.scripted import CANCEL, CONTINUE, KEEP, LOST, NOT_MADE, Runner, Vendor, shopping
+from tests.provider_servers.remote.scripted import (
+    CANCEL,
+    CONTINUE,
+    KEEP,
+    LOST,
+    NOT_MADE,
+    QUICK,
+    Runner,
+    Vendor,
+    shopping,
+)
 from tests.provider_servers.runtime.bench import kinds, said
 from tests.support.gateway import until
+from tests.vendors.http import FakeServer, Reply
+from tests.vendors.made import made
 
 LOSE = 1  # on_loss CANCEL
+ID = "7d5e3a52-5c4e-4f6b-9a53-0d3f7c1f1a10"
 
 
 def checkpoint(event):
@@ -195,6 +211,68 @@ async def test_the_work_of_a_caller_that_is_lost_during_the_submit_is_cancelled_
         vendor.submit_gate.set()
         await until(lambda: vendor.called.count("cancels") == 1)
         assert vendor.submitted == ["a kite"]
+
+
+async def test_a_submit_that_takes_longer_than_a_cancel_is_cancelled_all_the_same():
+    vendor = Vendor()
+    vendor.submit_gate = asyncio.Event()
+    vendor.cancels.appendleft(VendorOverloaded("busy"))
+    async with shopping(vendor, waits=replace(QUICK, cancel=0.2)) as (_, served):
+        task = asyncio.create_task(Runner(served).run(LOSE))
+        await until(lambda: served.server.active_calls == 1)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await until(lambda: served.server.active_calls == 0)
+        vendor.submit_gate.set()
+        await until(lambda: vendor.called.count("cancels") == 2)
+
+
+async def test_work_that_an_equal_call_still_follows_is_not_cancelled_with_its_first_caller():
+    vendor = Vendor()
+    vendor.gate = asyncio.Event()
+    async with shopping(vendor) as (_, served):
+        first, second = Runner(served, ID), Runner(served, ID)
+        lost = asyncio.create_task(first.run(LOSE))
+        await until(lambda: vendor.submitted)
+        stays = asyncio.create_task(second.run(LOSE))
+        await until(lambda: any(map(checkpoint, first.events)) and any(map(checkpoint, second.events)))
+        lost.cancel()
+        await until(lambda: served.server.active_calls == 1)
+        vendor.gate.set()
+        assert said(await stays) == "a kite"
+        assert vendor.submitted == ["a kite"]
+        assert "cancels" not in vendor.called
+
+
+async def test_a_call_that_reuses_a_request_id_takes_nothing_from_the_one_that_had_it():
+    async with shopping() as (vendor, served):
+        await Runner(served, ID).run(LOSE)
+        with pytest.raises(RequestIdReused):
+            await Runner(served, ID).run(LOSE, text=b"a dog")
+        assert said(await Runner(served, ID).run(LOSE)) == "a kite"
+        assert vendor.submitted == ["a kite"]
+
+
+async def test_a_repeat_of_what_nobody_knows_the_outcome_of_is_not_another_purchase():
+    vendor = Vendor()
+    vendor.submits.appendleft(LOST)
+    async with shopping(vendor) as (_, served):
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                await Runner(served, ID).run(LOSE)
+        assert vendor.called.count("submits") == 1
+
+
+async def test_a_repeat_of_a_call_whose_result_could_not_be_downloaded_is_not_another_purchase():
+    server = FakeServer(lambda _: Reply(503))
+    async with server.serving():
+        vendor = Vendor(Result((Made("image", f"{server.url}/x.png"),)))
+        async with shopping(vendor, trusted=(urlsplit(server.url).netloc,)) as (_, served):
+            with pytest.raises(BackendFailed, match="cannot be downloaded"):
+                await Runner(served, ID).run(LOSE)
+            server._handle = lambda _: Reply(200, made("png"))
+            assert kinds(await Runner(served, ID).run(LOSE))[-1] == "finished"
+            assert vendor.submitted == ["a kite"]
 
 
 async def test_the_work_of_a_caller_that_comes_back_is_left_alone():

@@ -137,6 +137,13 @@ async def test_a_seed_that_is_left_open_is_chosen_here_and_told(shop):
     assert outputs_of(events)[0].generated_media.seed == seed > 0
 
 
+async def test_a_repeat_of_a_call_without_a_seed_is_the_same_prediction(shop):
+    call = Call(shop, FLUX, format={"container": "png"})
+    first, second = await call.run(LOSE), await call.run(LOSE)
+    assert outputs_of(first)[0].digest == outputs_of(second)[0].digest
+    assert len(shop.fake.submits) == 1
+
+
 async def test_a_price_of_the_users_makes_a_cost():
     prices = f"{FLUX}=gpu-h100, acme/ok=0.01"
     async with shopping(prices=prices) as shop:
