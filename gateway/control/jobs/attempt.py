@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.control.usage.ledger import Ledger
 
 LONG_SECONDS = 60.0
-"""A call that went on for so long has brought its job further."""
+"""A call that followed a vendor's work for so long has brought its job further."""
 
 
 class _Failed(Exception):
@@ -59,13 +59,18 @@ class Attempt:
         self._usage = 0
         self._call = ProviderCall(place.route, target_at(request.target, place), self._header(request))
         self._began = time.monotonic()
-        self._checkpointed = False
+        self._checkpoint_before = work.checkpoint
         self.was_cut = False
 
     @property
     def went_on(self) -> bool:
-        """Whether it brought the job further."""
-        return self._checkpointed or time.monotonic() - self._began > LONG_SECONDS
+        """Whether it brought the job further: it left a checkpoint that was not there, or followed one for long.
+
+        A checkpoint that was taken back, because the vendor did not take the work, leaves the job where it was.
+        """
+        checkpoint = self._work.checkpoint
+        is_long = time.monotonic() - self._began > LONG_SECONDS
+        return bool(checkpoint) and (checkpoint != self._checkpoint_before or is_long)
 
     def _header(self, request: pb.CreateJobRequest) -> transform_pb2.TransformHeader:
         """Give the header of the call. Only a model that is resumable is told to leave a vendor's work alone."""
@@ -176,7 +181,6 @@ class Attempt:
 
     async def _checkpoint(self, event: transform_pb2.TransformEvent) -> None:
         work = self._work
-        self._checkpointed |= event.checkpoint.state != work.checkpoint
         work.checkpoint = event.checkpoint.state
         await self._keep(self._texts.take())
         if self._place.manner.resumable:  # others wait for nothing

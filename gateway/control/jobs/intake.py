@@ -82,8 +82,7 @@ class Intake:
         job = _job(request, retry_of)
         if estimate is not None:
             job.estimate.CopyFrom(estimate)
-        kept, is_new = await runner.store.create(request, job, fingerprint, line)
-        return runner.take_up(kept, request.webhook_url, line) if is_new else await runner.find(kept.job.id)
+        return await runner.admit(request, job, fingerprint, line)
 
     async def _looked_at(self, request: pb.CreateJobRequest) -> tuple[str, transform_pb2.CostEstimate | None]:
         """Check target, inputs, options and budget as far as somebody can tell now; give the line, and the cost."""

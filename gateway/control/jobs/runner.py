@@ -98,6 +98,21 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def admit(self, request: pb.CreateJobRequest, job: pb.Job, fingerprint: bytes, line: str = "") -> Kept | Work:
+        """Keep a new job and take it up, or give the equal one that is there already.
+
+        What is kept is taken up, even when whoever asked for it has gone away meanwhile.
+
+        Raises:
+            RequestIdReused: a job of that id asks for something else.
+        """
+
+        async def kept_and_taken_up() -> Kept | Work:
+            kept, is_new = await self.store.create(request, job, fingerprint, line)
+            return self.take_up(kept, request.webhook_url, line) if is_new else await self.find(kept.job.id)
+
+        return await asyncio.shield(asyncio.ensure_future(kept_and_taken_up()))
+
     def take_up(self, kept: Kept, webhook: str = "", line: str = "") -> Work:
         """Let a job wait for its turn, in a provider's line."""
         work = Work.of(kept, webhook)
@@ -184,11 +199,12 @@ class Runner:
         self.lines.leave(work)
         if place is not None:
             self.places.take(place)
+        was_cancelled = work.is_cancelled
         work.task = asyncio.create_task(self._run(work, place, error))
-        work.task.add_done_callback(lambda _: self._done(work, place))
+        work.task.add_done_callback(lambda _: self._done(work, place, was_cancelled=was_cancelled))
         self._tell_line(work.line)
 
-    def _done(self, work: Work, place: Place | None) -> None:
+    def _done(self, work: Work, place: Place | None, *, was_cancelled: bool) -> None:
         if place is not None:
             self.places.leave(place)
         if work.task is not None and not work.task.cancelled() and (fault := work.task.exception()) is not None:
@@ -198,6 +214,8 @@ class Runner:
             self._works.pop(work.job.id, None)
         elif not self._closed:
             self.lines.join(work)
+            if work.is_cancelled and not was_cancelled:
+                self._begin_now(work)
         self._dispatch_in(0.0)
 
     def _tell_line(self, line: str) -> None:
@@ -238,10 +256,9 @@ class Runner:
         if work.is_cancelled and not (manner.resumable and work.checkpoint):
             await self.end(work, cancelled(work, place))
             return
-        if work.has_begun and not work.attempted and not (manner.resumable or manner.harmless):
-            await self.end(work, unknown_outcome())  # control ended while a call was under way
+        if work.has_begun and not (manner.resumable or manner.harmless):
+            await self.end(work, unknown_outcome())  # control, or its database, failed while a call was under way
             return
-        work.attempted = True
         request = await self.store.request(work.number)
         attempt = Attempt(work, place, request, self.store, self.ledger)
         verdict = await attempt.run()
@@ -290,16 +307,26 @@ class Runner:
         raise UnavailableError(f"job {job_id} is not taken up yet", hint="try again", retry_after=1.0)
 
     async def cancel(self, work: Work) -> None:
-        """Ask for a job's end."""
-        if work.has_ended or work.is_cancelled:
-            return
+        """Ask for a job's end; once that is asked for, it is of no account whether the asker waits."""
+        if not work.has_ended and not work.is_cancelled:
+            await asyncio.shield(asyncio.ensure_future(self._cancel(work)))
+
+    async def _cancel(self, work: Work) -> None:
         work.cut.set()
+        if has_ended(work.job):
+            return  # its end is being written; should that fail, it is cancelled when it is taken up again
         work.job.state = pb.JOB_STATE_CANCELLING
-        await work.keep(self.store)
-        if work.task is None and not work.has_ended:
-            work.due = 0.0
-            self._begin(work, time.monotonic())  # wherever it is in its line
-            self._dispatch_in(0.0)
+        try:
+            await work.keep(self.store)
+        finally:
+            if work.task is None and not work.has_ended and not self._closed:
+                self._begin_now(work)
+                self._dispatch_in(0.0)
+
+    def _begin_now(self, work: Work) -> None:
+        """Begin a job that is to be cancelled, wherever it is in its line and however long it was to wait."""
+        work.due = 0.0
+        self._begin(work, time.monotonic())
 
     async def until_ended(self, work: Work) -> None:
         """Wait for a job's end."""

@@ -35,6 +35,8 @@ TIMESTAMP, SIGNATURE, JOB = "automarket-timestamp", "automarket-signature", "aut
 MAX_URL_CHARACTERS = 2048
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0)
 TIMEOUT_SECONDS = 15.0
+MOST_SECONDS = 60.0
+"""For one try, however slowly the answer comes."""
 _GONE = 410
 _TOGETHER = 8
 
@@ -50,16 +52,22 @@ def check_webhook(url: str, *, can_tell: bool) -> None:
         return
     fields = {"webhook_url": "https, or http to this machine"}
     try:
-        target = httpx.URL(url) if len(url) <= MAX_URL_CHARACTERS else None
-    except httpx.InvalidURL:
-        target = None
-    if target is None or not target.host or not (target.scheme == "https" or _is_own(target)):
+        is_right = len(url) <= MAX_URL_CHARACTERS and _is_right(httpx.URL(url))
+    except (httpx.InvalidURL, UnicodeError):  # a host may be no name at all
+        is_right = False
+    if not is_right:
         raise InvalidRequestError("the webhook_url is neither https nor http to this machine", fields=fields)
     if not can_tell:
         hint = "set AUTOMARKET_CONTROL_WEBHOOK_SECRET and start control anew"
         raise StateError(
             "this mesh has no secret to sign webhooks with", hint=hint, fields={"webhook_url": "no secret"}
         )
+
+
+def _is_right(target: httpx.URL) -> bool:
+    target.host.encode("idna")
+    is_port = target.port is None or 0 < target.port < 65_536
+    return bool(target.host) and is_port and (target.scheme == "https" or _is_own(target))
 
 
 def _is_own(target: httpx.URL) -> bool:
@@ -148,12 +156,16 @@ class Webhooks:
             SIGNATURE: signature(self._secret, stamp, body),
         }
         try:
-            status = await post(url, headers, body)
+            async with asyncio.timeout(MOST_SECONDS):
+                status = await post(url, headers, body)
         except AddressRefused:
             log.warning("a webhook leads to a private address and is not followed", extra={"job": job.id})
             return True
         except (httpx.HTTPError, AutoMarketError, OSError) as error:
             log.info("a webhook was not taken", extra={"job": job.id, "reason": type(error).__name__})
+            return False
+        except Exception:  # one that cannot be told must not keep the others from it
+            log.exception("a webhook cannot be told", extra={"job": job.id})
             return False
         return 200 <= status < 300 or status == _GONE
 

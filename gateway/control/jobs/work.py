@@ -53,12 +53,12 @@ class Work:
         strikes: attempts in a row that brought it no further.
         refused: providers and models that refused it.
         cut: set when its end was asked for: its call under way has to end.
-        attempted: this process has asked a provider; what was before it was another one's.
         news: of events and of its state.
         watchers: how many follow it.
         placed: its place in the line as the last event said it, and when (monotonic).
         webhook: who is told of its end; empty tells nobody.
         written: the job, its checkpoint and its stage as they were last written.
+        turned_back: how often it was put back to what was last written, because a write failed.
         is_over: its end was written.
     """
 
@@ -72,7 +72,6 @@ class Work:
     since: float | None = None
     strikes: int = 0
     refused: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    attempted: bool = False
     cut: asyncio.Event = field(default_factory=asyncio.Event)
     news: News = field(default_factory=News)
     watchers: int = 0
@@ -80,6 +79,7 @@ class Work:
     webhook: str = ""
     task: asyncio.Task[None] | None = None
     written: tuple[bytes, bytes, Stage] = (b"", b"", Stage.NEW)
+    turned_back: int = 0
     is_over: bool = False
 
     @classmethod
@@ -119,19 +119,32 @@ class Work:
     ) -> None:
         """Write the job as it is now, with more events, and tell whoever waits for news.
 
+        What was begun is written even when nobody waits for it any more: the job here is always as it is on the disk.
+
         Raises:
             AutoMarketError: it could not be written; the job is as it was before.
         """
-        change = self._change(self._numbered(events))
+        await asyncio.shield(asyncio.ensure_future(self._written(self._change(self._numbered(events)), store, also)))
+
+    async def _written(
+        self, change: Change, store: JobStore, also: Callable[[sqlite3.Connection], None] | None
+    ) -> None:
+        turned_back = self.turned_back
         try:
             await store.write(change, also)
         except BaseException:
-            data, self.checkpoint, self.stage = self.written
-            self.job.ParseFromString(data)
+            self.turned_back += 1
+            self._be(self.written)
             raise
         self.written = (change.job, change.checkpoint, change.stage)
+        if self.turned_back != turned_back:  # a write before this one failed meanwhile
+            self._be(self.written)
         self.is_over = change.ended > 0
         self.news.tell()
+
+    def _be(self, written: tuple[bytes, bytes, Stage]) -> None:
+        data, self.checkpoint, self.stage = written
+        self.job.ParseFromString(data)
 
     def _numbered(self, events: Sequence[transform_pb2.TransformEvent]) -> list[tuple[int, bytes]]:
         """Number events as the job's own; give them as the database keeps them."""

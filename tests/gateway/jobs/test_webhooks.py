@@ -78,7 +78,11 @@ async def test_redirects_are_not_followed():
 
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com/", "ftp://127.0.0.1/", "http://10.0.0.1/", "https://", "nonsense", "https://x/" + "y" * 3000],
+    [
+        *("http://example.com/", "ftp://127.0.0.1/", "http://10.0.0.1/", "https://", "nonsense"),
+        *("https://x/" + "y" * 3000, "https://a..b/", f"https://{'a' * 64}.com/", "https://xn--zz--/"),
+        "https://example.com:99999/",
+    ],
 )
 def test_only_https_and_this_machine_are_told(url):
     with pytest.raises(InvalidRequestError):
