@@ -69,4 +69,7 @@ def media_metadata(
 
 def units_of(usage: Sequence[e.Usage]) -> dict[str, float]:
     """Give what was used by unit, input and output together."""
-    return {used.unit: used.input_units + used.output_units for used in usage}
+    found: dict[str, float] = {}
+    for used in usage:
+        found[used.unit] = found.get(used.unit, 0.0) + used.input_units + used.output_units
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,11 +11,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx
 
-from automarket.errors import ProviderNotConfigured
+from automarket.assets.fetch import is_public
+from automarket.errors import AddressRefused, ProviderNotConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import SimpleNamespace
+
+    from aiohttp.abc import ResolveResult
 
 CONNECT_SECONDS = 10.0
 KEEP_SECONDS = 60.0
@@ -41,12 +45,31 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def new_http(url: str, *, keeps: bool = True) -> aiohttp.ClientSession:
+class PublicNames(aiohttp.ThreadedResolver):
+    """Finds the public addresses of names: what was checked before may mean another address by now."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Give the addresses of a name.
+
+        Raises:
+            AddressRefused: one is private.
+            OSError: nobody knows the name.
+        """
+        found = await super().resolve(host, port, family)
+        if not all(is_public(one["host"]) for one in found):
+            raise AddressRefused(f"{host} is a private address, and such are not fetched")
+        return found
+
+
+def new_http(url: str, *, keeps: bool = True, public: bool = False) -> aiohttp.ClientSession:
     """Make what makes requests to one vendor, over connections that are kept for a while.
 
     Args:
         url: the vendor's base address, which decides on the proxy.
         keeps: otherwise each request has a connection of its own.
+        public: names that lead to private addresses are refused; where there is a proxy, it decides.
 
     Raises:
         ProviderNotConfigured: the proxy is of a kind that is not spoken here.
@@ -54,8 +77,10 @@ def new_http(url: str, *, keeps: bool = True) -> aiohttp.ClientSession:
     # The certificates are httpx's, as for everything else here: SSL_CERT_FILE, else those that it carries.
     context = httpx.create_ssl_context() if url.startswith("https:") else True
     keeping: dict[str, Any] = {"keepalive_timeout": KEEP_SECONDS} if keeps else {"force_close": True}
-    connector = aiohttp.TCPConnector(limit=0, ssl=context, **keeping)
-    return _session(connector, proxy=proxy_for(url))
+    proxy = proxy_for(url)
+    resolver = PublicNames() if public and proxy is None else None
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, resolver=resolver, **keeping)
+    return _session(connector, proxy=proxy)
 
 
 def new_local_http() -> aiohttp.ClientSession:

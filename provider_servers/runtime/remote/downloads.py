@@ -118,6 +118,8 @@ class Downloads:
             if error.errno == errno.ENOSPC:
                 raise DiskFull("the disk has no room for what the vendor made") from None
             raise
+        except ValueError:
+            raise _Broken("its address cannot be read") from None
         if part.whole is not None and part.size != part.whole:
             raise _Broken(f"{part.size:,} of {part.whole:,} bytes came")
 
@@ -162,11 +164,12 @@ class Downloads:
         if response.status not in (200, _PART):
             wait = response.headers.get("retry-after", "")
             raise _Broken(f"it answered {response.status}", float(wait) if wait.isdecimal() else None)
+        is_packed = response.headers.get("content-encoding", "identity") != "identity"  # and is unpacked on the way
         if response.status != _PART:
             part.size = 0
-            part.whole = response.content_length
+            part.whole = None if is_packed else response.content_length
         part.media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        part.tag = _tag(response)
+        part.tag = "" if is_packed else _tag(response)
         self._check_size(part.whole or 0)
         with part.file.open("ab" if part.size else "wb") as file:
             while True:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from provider_servers.runtime.chat.provider import VendorProvider
-from provider_servers.runtime.chat.transport import new_http
+from provider_servers.runtime.chat.transport import new_http, proxy_for
 from provider_servers.runtime.remote.desk import Desk
 from provider_servers.runtime.remote.downloads import Downloads
 from provider_servers.runtime.remote.flow import follow
@@ -81,6 +81,16 @@ class RemoteProvider(VendorProvider):
             self._clients[key] = new_http(base, keeps=False)
         return self._clients[key]
 
+    def connect_output(self, address: str) -> aiohttp.ClientSession:
+        """Give what fetches outputs: whose hosts the vendor names, as many as it likes, so they share it."""
+        parts = urlsplit(address)
+        if parts.netloc in self._own_hosts():
+            return self.connect(address)
+        key = f"outputs {parts.scheme} {proxy_for(address)}"
+        if key not in self._clients:
+            self._clients[key] = new_http(address, public=True)
+        return self._clients[key]
+
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Take settings; what was uploaded with another key is forgotten."""
         super().configure(settings)
@@ -96,7 +106,9 @@ class RemoteProvider(VendorProvider):
         """Give the addresses of the vendor that the user has set himself: outputs may come from there, too."""
         return (self._settings.base_url,)
 
+    def _own_hosts(self) -> frozenset[str]:
+        return frozenset(urlsplit(one).netloc for one in self.own_addresses() if one)
+
     def _downloads(self) -> Downloads:
         """Outputs may come from a private address where the user has set that address himself."""
-        own = frozenset(urlsplit(one).netloc for one in self.own_addresses() if one)
-        return Downloads(self.vendor.name, self.connect, own, self.waits)
+        return Downloads(self.vendor.name, self.connect_output, self._own_hosts(), self.waits)

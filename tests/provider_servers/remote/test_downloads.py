@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from automarket.errors import AddressRefused, BackendFailed, MediaLimit
+from provider_servers.runtime.chat.transport import new_http
 from provider_servers.runtime.remote import Downloads, Waits
 from provider_servers.runtime.remote.downloads import Expired
 from tests.vendors.http import FakeServer, Reply
@@ -116,6 +118,31 @@ async def test_a_redirect_takes_no_key_along_and_leads_to_no_private_address(tmp
     assert "authorization" not in second[0].headers
     with pytest.raises(AddressRefused):
         await through("http://169.254.169.254/latest/meta-data")
+
+
+async def test_a_name_that_has_come_to_mean_a_private_address_is_refused_when_it_is_connected_to(tmp_path, monkeypatch):
+    async def passes(*_):
+        pass  # at the check it was a public one
+
+    monkeypatch.setattr(Downloads, "_check", passes)
+    server = FakeServer(lambda _: Reply(200, DATA))
+    async with server.serving(), new_http("http://localhost", public=True) as http:
+        url = f"http://localhost:{urlsplit(server.url).port}/x.mp4"
+        with pytest.raises(AddressRefused):
+            await Downloads("Acme", lambda _: http, (), QUICK).fetch(url, tmp_path / "made")
+    assert server.requests == []
+
+
+async def test_an_output_that_comes_packed_is_unpacked(tmp_path):
+    packed = Reply(200, gzip.compress(DATA), headers={**TYPE, "content-encoding": "gzip"})
+    data, _, server = await fetched(tmp_path, packed)
+    assert data == DATA
+    assert len(server.requests) == 1
+
+
+async def test_an_address_that_is_none_is_said(tmp_path):
+    with pytest.raises(BackendFailed, match="address cannot be read"):
+        await fetched(tmp_path, Reply(200, DATA), url="http://[::1/x.mp4")
 
 
 async def test_a_data_uri_is_an_output(tmp_path):
