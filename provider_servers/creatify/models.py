@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from automarket.assets.roles import Role
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 8000
 MAX_SECONDS = 300.0
+MAX_AURORA_SECONDS = 60.0
 _OFFSET = {"type": "number", "minimum": -0.5, "maximum": 0.5}
 _SOUND = ("audio/mpeg", "audio/wav")
 _PERSON = {"description": "One of Creatify's persons, or of your own, by name or id."}
@@ -114,7 +115,7 @@ def _aurora(model: str, version: str, per_second: float, name: str) -> Offer:
     made = _model(
         model,
         "avatar-generation",
-        (picture, _SPEECH),
+        (picture, replace(_SPEECH, max_seconds=MAX_AURORA_SECONDS)),
         _VIDEO,
         options={**family_schemas("avatar-generation", "prompt"), "prompt_guidance_scale": guidance},
         name=name,
@@ -148,6 +149,8 @@ OFFERS: dict[str, Offer] = {
     )
 }
 """By the model's id."""
+VERSIONS = {"aurora_v1": OFFERS["aurora-v1"], "aurora_v1_fast": OFFERS["aurora-v1-fast"]}
+"""What the option `model_version` of an avatar costs like."""
 
 
 def price(credit: float) -> Pricing | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from provider_servers.creatify.catalogue import Catalogue
 from provider_servers.creatify.client import CreatifyClient
 from provider_servers.creatify.job import CreatifyJob
-from provider_servers.creatify.models import OFFERS, price
+from provider_servers.creatify.models import OFFERS, VERSIONS, price
 from provider_servers.creatify.refusals import read_refusal
 from provider_servers.creatify.settings import SCHEMA, VENDOR, CreatifySettings
 from provider_servers.runtime.estimates import Estimate
@@ -101,7 +101,7 @@ class CreatifyProvider(RemoteProvider):
 
     async def estimate(self, call: Call) -> Estimate | None:
         """Say how many credits a call would take: by the length of its sound, or about by that of its text."""
-        offer = OFFERS[call.model.id]
+        offer = VERSIONS.get(call.options.get("model_version", ""), OFFERS[call.model.id])
         known = {slot: found[0] for slot, found in call.facts.items() if found}
         speech, text = known.get("speech"), known.get("text")
         seconds = speech.seconds if speech is not None else None

@@ -214,7 +214,17 @@ async def test_a_credit_has_the_price_of_the_users_plan():
             estimate = (await ModelServiceStub(shop.served.channel).EstimateCost(request)).estimate
         assert (estimate.unit, estimate.units) == ("credit", 15)
         assert estimate.cost == pytest.approx(3.0)
+        request.header.model_options.update({"model_version": "aurora_v1"})
+        with errors_mapped():
+            estimate = (await ModelServiceStub(shop.served.channel).EstimateCost(request)).estimate
+        assert estimate.units == 67  # a credit a second
         assert len(shop.fake.submits) == 1
+
+
+def test_a_portrait_speaks_for_a_minute_at_most():
+    for model in ("aurora-v1", "aurora-v1-fast"):
+        [speech] = [slot for slot in OFFERS[model].model.inputs if slot.name == "speech"]
+        assert speech.max_seconds == 60
 
 
 # --- what goes wrong ---
