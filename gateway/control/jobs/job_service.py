@@ -16,7 +16,7 @@ from gateway.control.jobs.watching import Following, shown
 from gateway.control.jobs.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from gateway.control.jobs.intake import Intake
     from gateway.control.jobs.runner import Runner
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.control.registry import Registry
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
+MAX_PAGE_BYTES = 3 * 1024 * 1024
+"""Of the jobs in one page; a message of the mesh has at most 4 MiB."""
 
 
 class JobServicer(JobServiceServicer):
@@ -53,8 +55,9 @@ class JobServicer(JobServiceServicer):
             most=size + 1,
         )
         found = await self._runner.store.list(wanted)
-        token = _make_token(found[size - 1].number) if len(found) > size else ""
-        return pb.ListJobsResponse(jobs=[self._listed(one) for one in found[:size]], next_page_token=token)
+        jobs = fitting([self._listed(one) for one in found[:size]])
+        token = _make_token(found[len(jobs) - 1].number) if len(found) > len(jobs) else ""
+        return pb.ListJobsResponse(jobs=jobs, next_page_token=token)
 
     def _provider(self, name: str) -> str:
         """Give the id behind a provider's name; one that is not here any more may have jobs."""
@@ -95,6 +98,16 @@ class JobServicer(JobServiceServicer):
 
     def _listed(self, kept: Kept) -> pb.Job:
         return shown(self._runner, self._runner.works.get(kept.job.id, kept))
+
+
+def fitting(jobs: Sequence[pb.Job]) -> Sequence[pb.Job]:
+    """Give the first jobs that fit into one message: one of them at least."""
+    left = MAX_PAGE_BYTES
+    for count, job in enumerate(jobs):
+        left -= job.ByteSize()
+        if left < 0:
+            return jobs[: max(1, count)]
+    return jobs
 
 
 def _make_token(number: int) -> str:

@@ -136,12 +136,20 @@ class JobStore:
         return found
 
     async def request(self, number: int) -> pb.CreateJobRequest:
-        """Give what a job was created with."""
+        """Give what a job was created with.
 
-        def work(connection: sqlite3.Connection) -> bytes:
-            return connection.execute("SELECT request FROM jobs WHERE number = ?", (number,)).fetchone()[0]
+        Raises:
+            JobUnknown: it was forgotten meanwhile.
+        """
 
-        return pb.CreateJobRequest.FromString(await self.database.run(work))
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT request FROM jobs WHERE number = ?", (number,)).fetchone()
+            return None if row is None else row[0]
+
+        found = await self.database.run(work)
+        if found is None:
+            raise JobUnknown("the job is no longer kept", hint="automarket jobs ls lists those that are")
+        return pb.CreateJobRequest.FromString(found)
 
     async def open_jobs(self) -> list[Kept]:
         """Give all jobs that have not ended, in the order in which they were created."""
