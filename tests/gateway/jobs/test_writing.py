@@ -131,9 +131,10 @@ async def test_a_cancel_that_comes_while_the_end_is_written_does_not_undo_it(tmp
         set_time(work.job.end_time, time.time())
         ending = asyncio.ensure_future(work.keep(runner.store))
         await asyncio.sleep(0)
-        await runner.cancel(work)
+        cancelling = asyncio.ensure_future(runner.cancel(work))
+        await asyncio.sleep(0.01)
         runner.store.may_go.set()
-        await ending
+        await asyncio.gather(ending, cancelling)
         await runner.until_ended(work)
         assert (await runner.store.get(work.job.id)).job.state == pb.JOB_STATE_DONE
 
