@@ -43,6 +43,7 @@ ENDINGS = {"opus": "ogg", "weba": "webm"}
 """The vendor tells forms by the file's ending, and knows fewer than there are."""
 SMALLER = CastSpec(Role.SPEECH, audio=AudioFormat("mp3", 16_000, 1))  # 24 kbit/s: two hours and a half
 OVERHEAD_BYTES = 64 * 1024  # of the form around the file
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _OPTIONS = {name: name for name in ("language", "prompt", "temperature")}
 
 
@@ -158,7 +159,11 @@ def _fields(call: Call, *, whisper: bool) -> Iterator[tuple[str, str]]:
 
 async def _whole(call: Call, response: aiohttp.ClientResponse, upstream: Upstream) -> AsyncGenerator[Event]:
     """Give the segments of an answer that comes as one."""
-    body = b"".join([piece async for piece in upstream.pieces(response)])
+    body = bytearray()
+    async for piece in upstream.pieces(response):
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise broken(upstream.vendor, "the answer is too large", call.model.id)
     try:
         heard = msgspec.json.decode(body, type=Heard)
     except msgspec.DecodeError:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_FILES = 32
 MAX_REST_BYTES = 1024 * 1024
 _LONGEST_KEY = 256
 _NOT_BASE64 = b"\\\r\n\t "  # "/" may be written "\/"
@@ -43,7 +44,7 @@ class Base64Files:
         """Take bytes; writes to disk.
 
         Raises:
-            MediaLimit: a file is too large.
+            MediaLimit: a file is too large, or there are too many.
             BackendFailed: it is no base64, or the JSON around it is too long.
         """
         while data:
@@ -78,6 +79,8 @@ class Base64Files:
         after = bytes(self._rest[found.end() :])
         del self._rest[found.end() :]
         self._searched = self._found = len(self._rest)
+        if len(self.files) >= MAX_FILES:
+            raise MediaLimit(f"the answer has over {MAX_FILES} pictures")
         path = self._folder / f"made-{len(self.files)}"
         self.files.append(path)
         self._file, self._left, self._carry, self._padded = path.open("wb"), self._max_bytes, b"", False

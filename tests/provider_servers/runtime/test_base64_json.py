@@ -53,3 +53,5 @@ def test_what_is_too_large_is_an_error_before_all_of_it_is_there(tmp_path):
         found.feed(b"A" * 4)
     with pytest.raises(BackendFailed, match="beside"):
         Base64Files("b64", tmp_path).feed(b" " * 1_100_000)
+    with pytest.raises(MediaLimit, match="over 32"):
+        Base64Files("b64", tmp_path).feed(b'{"b64": "QQ=="}' * 33)
