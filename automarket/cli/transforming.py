@@ -12,6 +12,7 @@ import typer
 from automarket.cli.exits import Exit
 from automarket.cli.plain import price
 from automarket.cli.running import run
+from automarket.errors import AutoMarketError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -91,7 +92,12 @@ async def carry_out(screen: Terminal, address: str, prepare: Callable[[Mesh], Aw
                 finally:
                     view.end_line()
                 result = await stream.result()
-    files = await save(result, manner.out, view)
+    try:
+        files = await save(result, manner.out, view)
+    except (AutoMarketError, OSError, ValueError):
+        if not screen.as_json:
+            _tell_kept(screen, stream.report)  # it may have been paid for
+        raise
     if screen.as_json:
         screen.json(_facts(result, stream.report, [file for file, _ in files], view))
         return
@@ -209,8 +215,11 @@ def _print_route(screen: Terminal, result: Result, report: Report, names: Sequen
 
     for what, line in (*route_lines(report, names), *made_lines(assets_of(result))):
         screen.note(f"{what:<9} {line}")
-    kept = [one for one in report.outputs if one.stored]
-    for one in kept:
+    _tell_kept(screen, report)
+
+
+def _tell_kept(screen: Terminal, report: Report) -> None:
+    for one in (one for one in report.outputs if one.stored):
         screen.note(f"kept      {one.digest[:19]} (automarket assets get {one.digest[:19]} -o FILE)")
 
 

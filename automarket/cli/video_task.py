@@ -61,6 +61,7 @@ async def _of_picture(word: str, picture: InputValue, wish: Wish, mesh: Mesh) ->
     if wish.speech:
         spoken = await read_input(wish.speech, mesh)
         options = {**wish.shared, "prompt": wish.prompt, "image": picture, "speech": spoken}
+        options |= {"duration": wish.duration, "end_image": wish.end_image or None}
         return Task("avatar-generation", (), (word, wish.speech), options)
     end = await read_input(wish.end_image, mesh) if wish.end_image else None
     options = {**wish.shared, "prompt": wish.prompt, "end_image": end, "video_length": wish.duration}
@@ -82,7 +83,8 @@ async def _of_video(word: str, base: InputValue, wish: Wish, mesh: Mesh) -> Task
         what = "lip-sync" if wish.speech else "face-swap"
         return Task(what, (base, await read_input(name, mesh)), (word, name), {**shared, "prompt": wish.prompt})
     if wish.upscale:
-        return Task("video-upscale", (base,), (word,), {**shared, **_more_pixels(wish.upscale)})
+        more = {**shared, "prompt": wish.prompt, **_more_pixels(wish.upscale)}
+        return Task("video-upscale", (base,), (word,), more)
     if wish.prompt is None:
         raise unclear("what is to be done to the video?", "--prompt, --speech, --face, --upscale or --overlay")
     return Task("video-to-video", (base,), (word,), {**shared, "prompt": wish.prompt})

@@ -82,6 +82,12 @@ def test_a_picture_is_written_as_its_files_name_says_even_where_the_model_cannot
     assert (info.format, info.video.width) == ("webp", 200)
 
 
+def test_what_was_made_and_cannot_be_written_is_said_to_be_kept(cli):
+    result = cli("image", "a red kite", "--count", "2", "-o", "-", code=5)
+    assert "there are 2 outputs" in " ".join(result.stderr.split())
+    assert result.stderr.count("kept      sha256:") == 2
+
+
 def test_a_picture_is_changed_or_enlarged(cli, photo):
     cli("image", photo, "--prompt", "in the dark", "-o", "dark.jpg")
     assert facts(cli, "dark.jpg").video.width == 320
@@ -181,6 +187,9 @@ def test_the_whole_way_from_a_text_to_a_film_with_a_voice_and_a_logo(cli, media)
         (("video", "{talk}", "--overlay", "{png},x=left"), 5, "'left' is not a number"),
         (("video", "a kite", "--face", "{png}"), 5, "a text takes no --face"),
         (("video", "{png}", "--upscale", "2"), 5, "a picture takes no --face, --overlay or --upscale"),
+        (("video", "{png}", "--speech", "{wav}", "--duration", "2"), 5, "duration"),
+        (("video", "{png}", "--speech", "{wav}", "--end-image", "{png}"), 5, "end_image"),
+        (("video", "{talk}", "--upscale", "2", "--prompt", "sharper"), 5, "prompt"),
         (("speak", "{wav}"), 5, "only text can be spoken"),
         (("speak", "hello", "--voice", "{wav}"), 4, "voice-cloning"),
         (("video", "{talk}", "--face", "nobody.png"), 4, "there is no file nobody.png"),
