@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 from automarket.errors import BackendFailed, MediaLimit
@@ -38,17 +39,20 @@ class Base64Files:
         self._left = 0
         self._carry = b""
         self._padded = False
+        self._lock = threading.Lock()
+        self._is_closed = False
         self.files: list[Path] = []
 
     def feed(self, data: bytes) -> None:
-        """Take bytes; writes to disk.
+        """Take bytes; writes to disk. What comes after the close is left out.
 
         Raises:
             MediaLimit: a file is too large, or there are too many.
             BackendFailed: it is no base64, or the JSON around it is too long.
         """
-        while data:
-            data = self._look(data) if self._file is None else self._decode(data)
+        with self._lock:
+            while data and not self._is_closed:
+                data = self._look(data) if self._file is None else self._decode(data)
 
     def finish(self) -> bytes:
         """Say that there is no more; give the JSON without the files.
@@ -62,7 +66,12 @@ class Base64Files:
         return bytes(self._rest)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; a thread that is still fed is waited for."""
+        with self._lock:
+            self._is_closed = True
+            self._end_file()
+
+    def _end_file(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -95,7 +104,7 @@ class Base64Files:
         self._carry = text[whole:]
         if end < 0:
             return b""
-        self.close()
+        self._end_file()
         return data[end:]  # the quotation mark ends the text in what is left, too
 
     def _write(self, text: bytes) -> None:
@@ -106,10 +115,10 @@ class Base64Files:
             made = binascii.a2b_base64(text, strict_mode=True)
             self._padded = text.endswith(b"=")
         except binascii.Error:
-            self.close()
+            self._end_file()
             raise BackendFailed("the answer holds a picture that is no base64") from None
         self._left -= len(made)
         if self._left < 0:
-            self.close()
+            self._end_file()
             raise MediaLimit(f"a picture has over {self._max_bytes:,} bytes", hint="ask for a smaller one, or as jpeg")
         self._file.write(made)
