@@ -18,7 +18,7 @@ from provider_servers.runtime.chat.transport import is_success, read, send
 from provider_servers.runtime.remote.faults import to_media_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from automarket.errors import AutoMarketError
@@ -131,25 +131,9 @@ class VendorApi:
         given |= {"content-type": "application/json"} if body is not None else {}
         given |= dict(headers or {})
         connect = self.connect_once if once and self.connect_once is not None else self.connect
-        try:
-            async with asyncio.timeout(seconds):
-                response = await send(
-                    connect(self.url(address)),
-                    method,
-                    self.url(address),
-                    params=params,
-                    body=body,
-                    headers=given,
-                )
-                try:
-                    return await self.answer_of(response)
-                finally:
-                    response.close()
-        except aiohttp.ClientError as error:
-            raise self.unanswered(error, address) from None
-        except TimeoutError:
-            fault = broken(self.upstream.vendor, f"no answer within {seconds:g} s", self.model)
-            raise Unanswered(fault, reached=True) from None
+        url = self.url(address)
+        asked = send(connect(url), method, url, params=params, body=body, headers=given)
+        return await self._answer(asked, asyncio.timeout(seconds), address, f"no answer within {seconds:g} s")
 
     async def send_file(
         self,
@@ -170,20 +154,38 @@ class VendorApi:
         """
         length = file.stat().st_size - begin if size is None else size
         given = {**(self.upstream.headers if with_key else {}), **headers, "content-length": str(length)}
+        limit = asyncio.timeout(None)  # what is read while it runs moves its end
+        data = _pieces(file, begin, length, limit)
+        asked = self.connect(url).request(method, url, data=data, headers=given, allow_redirects=False)
+        return self._success(await self._answer(asked, limit, url, "an upload does not move"))
+
+    async def _answer(
+        self, asked: Awaitable[aiohttp.ClientResponse], limit: asyncio.Timeout, address: str, late: str
+    ) -> Answer:
+        """Wait for an answer and read it whole.
+
+        Args:
+            asked: the request.
+            limit: how long it may take.
+            address: where it goes, for errors.
+            late: what is said where it takes longer.
+
+        Raises:
+            Unanswered: there is none.
+        """
         try:
-            async with asyncio.timeout(None) as limit:
-                pieces = _pieces(file, begin, length, limit)
-                response = await self.connect(url).request(
-                    method, url, data=pieces, headers=given, allow_redirects=False
-                )
+            async with limit:
+                response = await asked
                 try:
-                    answer = await self.answer_of(response)
+                    return await self.answer_of(response)
                 finally:
                     response.close()
         except aiohttp.ClientError as error:
-            raise self.unanswered(error, url) from None
+            raise self.unanswered(error, address) from None
         except TimeoutError:
-            raise Unanswered(self.odd("an upload does not move"), reached=True) from None
+            raise Unanswered(self.odd(late), reached=True) from None
+
+    def _success(self, answer: Answer) -> Answer:
         if not answer.is_success:
             raise self.refused(answer)
         return answer
@@ -208,22 +210,9 @@ class VendorApi:
             AutoMarketError: it is no success.
         """
         url = self.url(address)
-        try:
-            async with asyncio.timeout(seconds):
-                response = await self.connect(url).post(
-                    url, data=form, headers=self.upstream.headers, allow_redirects=False
-                )
-                try:
-                    answer = await self.answer_of(response)
-                finally:
-                    response.close()
-        except aiohttp.ClientError as error:
-            raise self.unanswered(error, address) from None
-        except TimeoutError:
-            raise Unanswered(self.odd(f"an upload took more than {seconds:g} s"), reached=True) from None
-        if not answer.is_success:
-            raise self.refused(answer)
-        return answer
+        asked = self.connect(url).post(url, data=form, headers=self.upstream.headers, allow_redirects=False)
+        late = f"an upload took more than {seconds:g} s"
+        return self._success(await self._answer(asked, asyncio.timeout(seconds), address, late))
 
     async def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         """Ask for something; give an answer of success.
@@ -232,10 +221,7 @@ class VendorApi:
             Unanswered: there is no answer.
             AutoMarketError: it is no success.
         """
-        answer = await self.ask("GET", address, params=params)
-        if not answer.is_success:
-            raise self.refused(answer)
-        return answer
+        return self._success(await self.ask("GET", address, params=params))
 
     async def submit(
         self,
