@@ -296,7 +296,7 @@ def test_without_docker_each_command_says_what_mends_it_and_the_rest_works(short
             ("transform", wav, "-p", "whisper"),
             ("transform", wav, "-p", "whisper-docker", "-c", "speech-to-text"),
             ("transform", wav, "-m", "whisper-stt"),
-            ("transform", "hello", wav, "-c", "voice-cloning"),
+            ("transform", "hello", wav, "-c", "voice-cloning", "-p", "chatterbox"),
             ("transform", "hello", "-p", "chatterbox"),
             ("services", "up", "whisper"),
             ("services", "up", "chatterbox"),
@@ -307,6 +307,11 @@ def test_without_docker_each_command_says_what_mends_it_and_the_rest_works(short
             assert error["code"] == "FAILED_PRECONDITION"
             assert error["message"].endswith(doctor["found"]), error
             assert error["hint"] == doctor["hint"]
+        both = cli.error("transform", "hello", wav, "-c", "voice-cloning", code=6)
+        assert both["message"].endswith(
+            f"{doctor['found']}; elevenlabs cannot take work: ELEVENLABS_API_KEY is not set"
+        )
+        assert both["hint"].startswith(f"{doctor['hint']}; or set ELEVENLABS_API_KEY to a key of https://")
         listed = {one["provider_id"] for one in cli.json("services", "ls") if "availability" in one}
         assert {"whisper", "chatterbox", "ollama"} <= listed
         assert "cannot take work" not in cli("providers").stdout

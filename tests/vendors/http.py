@@ -41,7 +41,12 @@ class Request:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.whole)
+
+    @property
+    def whole(self) -> bytes:
+        """The body, wherever it is."""
+        return self.body if self.file is None else self.file.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
