@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from services.runtime.engine import Counters, Engine
 
 _LOOK_SECONDS = 5.0
-# A health check costs a container a little now and then, and so do our own questions: that is no progress.
+# A health check costs a container a little now and then, and so do our own questions: that is no progress. What they
+# cost comes at once, so that it is spread over the time between two looks, however short that is.
 _CORES, _RECEIVED_A_SECOND, _READ_A_SECOND = 0.1, 16 * 1024, 256 * 1024
 _LINES = 5
 
@@ -47,7 +48,7 @@ class StartClock:
     def _works(self, now: Counters, seconds: float) -> bool:
         before = self._counters
         return before is not None and (
-            now.cpu_seconds - before.cpu_seconds > _CORES * seconds
+            now.cpu_seconds - before.cpu_seconds > _CORES * max(seconds, _LOOK_SECONDS)
             or now.received_bytes - before.received_bytes > _RECEIVED_A_SECOND * seconds
             or now.read_bytes - before.read_bytes > _READ_A_SECOND * seconds
         )
