@@ -19,7 +19,7 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 
 test: setup ## Set up and run the tests: two at a time, then those that measure time, then those with real containers
 	@failed=0; \
-	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadgroup --no-loadscope-reorder --durations 25 || failed=1; \
+	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadfile --no-loadscope-reorder --durations 25 || failed=1; \
 	$(PYTEST) -m "alone and not soak" --durations 25 $(ALONE) || failed=1; \
 	$(PYTEST) -m "docker and not soak" --durations 25 || failed=1; \
 	exit $$failed

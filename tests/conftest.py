@@ -26,10 +26,9 @@ _DOCKER_SECONDS = 600
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell xdist which tests belong to one process: those of a file, and all with Docker, which share its engine."""
+    """Give tests what their markers mean, and put those first that take long."""
     for item in items:
         docker = item.get_closest_marker("docker")
-        item.add_marker(pytest.mark.xdist_group("docker" if docker else f"{item.path.parent.name}-{item.path.stem}"))
         if not item.get_closest_marker("soak") and any(map(item.get_closest_marker, ("alone", "docker", "slow"))):
             # These measure time on a machine that others share: one that fails is run once more, and shown as such.
             item.add_marker(pytest.mark.flaky(reruns=1))
@@ -39,12 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _put_long_ones_first(items: list[pytest.Item]) -> None:
-    """Order files so that a process is not left at the end with much to do: those with Docker, with slow tests, others.
+    """Order files so that a process is not left at the end with much to do: those with slow tests, then others.
 
-    Xdist has to be told to keep this order: --no-loadscope-reorder.
+    Xdist has to be told to keep this order, --no-loadscope-reorder, and to leave a file to one process, --dist loadfile:
+    what a file's tests share is set up once. (Its groups have no effect with pytest 9.2, whose items keep their names.)
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not item.get_closest_marker("docker"), item.path not in slow))
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
