@@ -40,8 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _put_long_ones_first(items: list[pytest.Item]) -> None:
     """Order files so that a process is not left at the end with much to do: those with slow tests, then others.
 
-    Xdist has to be told to keep this order, --no-loadscope-reorder, and to leave a file to one process, --dist loadfile:
-    what a file's tests share is set up once. (Its groups have no effect with pytest 9.2, whose items keep their names.)
+    Xdist has to be told to keep this order, --no-loadscope-reorder, and to leave a file to one process, --dist
+    loadfile: what its tests share is set up once. (Xdist's groups have no effect with pytest 9.2, whose items keep
+    their names.)
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

@@ -19,18 +19,18 @@ from provider_servers.anthropic.stream import MessageStream
 from provider_servers.anthropic.wire import Capabilities, ListedModel, ModelList
 from provider_servers.runtime.chat.exchange import read_answer
 from provider_servers.runtime.chat.listing import PICTURES, language_model, usable
-from provider_servers.runtime.chat.provider import VendorProvider
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
 from provider_servers.runtime.text_options import response_formats, text_option_schemas, text_options
+from provider_servers.runtime.vendors.provider import VendorProvider
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor, variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 VENDOR = Vendor(
     "anthropic",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from provider_servers.runtime.chat.refusals import Refusal
-from provider_servers.runtime.chat.waits import asked_wait, says_retry
+from provider_servers.runtime.vendors.refusals import Refusal
+from provider_servers.runtime.vendors.waits import asked_wait, says_retry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,15 +9,15 @@ import msgspec
 from provider_servers.anthropic.refusals import read_fault
 from provider_servers.anthropic.wire import decode_event, decode_whole
 from provider_servers.runtime.chat.answer import Counts, Ending, Gathering
-from provider_servers.runtime.chat.errors import broken, to_error
+from provider_servers.runtime.vendors.errors import broken, to_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provider_servers.anthropic.wire import Block, Delta, Event, Message, Usage
     from provider_servers.runtime.chat.answer import Delta as GivenDelta
-    from provider_servers.runtime.chat.sse import SseEvent
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.http.sse import SseEvent
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 REDACTED = "redacted_thinking:"
 """What the signature of reasoning begins with that the vendor shows to nobody, not even in part."""

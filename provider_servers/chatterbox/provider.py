@@ -31,7 +31,7 @@ from provider_servers.runtime import (
     runs_in_docker,
     waiting,
 )
-from provider_servers.runtime.backend_http import make_http
+from provider_servers.runtime.http.backend import make_http
 from provider_servers.runtime.sentences import split
 from provider_servers.runtime.shape import as_output
 from provider_servers.runtime.sound_format import SOUND_MEDIA_TYPES, read_sound_format

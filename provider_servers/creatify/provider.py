@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from provider_servers.runtime import Call, Model, Voice
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
-    from provider_servers.runtime.chat.vendor import RemoteSettings
     from provider_servers.runtime.remote import RemoteJob, VendorApi
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
+    from provider_servers.runtime.vendors.vendor import RemoteSettings
 
 CHARACTERS_A_SECOND = 15.0  # of speech, about
 LONGEST_POLL = 30.0

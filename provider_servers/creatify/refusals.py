@@ -20,8 +20,8 @@ import msgspec
 
 from automarket.errors import BackendFailed, ContentRefused
 from automarket.secrets import scrub
-from provider_servers.runtime.chat.refusals import Refusal
-from provider_servers.runtime.chat.waits import asked_wait
+from provider_servers.runtime.vendors.refusals import Refusal
+from provider_servers.runtime.vendors.waits import asked_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

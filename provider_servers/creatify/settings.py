@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from provider_servers.runtime.chat.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
+from provider_servers.runtime.vendors.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
 
 VENDOR = Vendor(
     "creatify",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from provider_servers.runtime.multipart import FilePart, Form, value_of
+from provider_servers.runtime.http.multipart import FilePart, Form, value_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from automarket.assets.formats import Format
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 PAGE_SIZE = 100
 

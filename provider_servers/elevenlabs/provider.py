@@ -23,17 +23,17 @@ from provider_servers.elevenlabs.speech import Sounding, voice_of
 from provider_servers.elevenlabs.transcript import Transcript, form_fields, transcript_events
 from provider_servers.elevenlabs.voices import VoiceBook
 from provider_servers.runtime import NewVoice, Role, Slot, Voice
-from provider_servers.runtime.chat.errors import broken
-from provider_servers.runtime.chat.provider import VendorProvider
-from provider_servers.runtime.chat.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
+from provider_servers.runtime.vendors.errors import broken
+from provider_servers.runtime.vendors.provider import VendorProvider
+from provider_servers.runtime.vendors.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from automarket.errors import AutoMarketError
     from provider_servers.runtime import Call, Event, Model
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 VENDOR = Vendor(
     "elevenlabs",

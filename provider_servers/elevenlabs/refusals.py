@@ -14,14 +14,14 @@ from automarket.errors import (
     OptionInvalid,
     ProviderNotConfigured,
 )
-from provider_servers.runtime.chat.errors import facts_of, said_by
-from provider_servers.runtime.chat.refusals import Refusal
-from provider_servers.runtime.chat.waits import asked_wait, says_retry
+from provider_servers.runtime.vendors.errors import facts_of, said_by
+from provider_servers.runtime.vendors.refusals import Refusal
+from provider_servers.runtime.vendors.waits import asked_wait, says_retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 
 RIGHT_MISSING = "missing_permissions"

@@ -14,9 +14,9 @@ from automarket.media.info import AudioFormat
 from provider_servers.elevenlabs.client import ElevenLabsClient
 from provider_servers.elevenlabs.options import CONTAINERS, NAMED, PCM_RATES, SAMPLES, own
 from provider_servers.runtime import Generated, Usage
-from provider_servers.runtime.chat.errors import broken
 from provider_servers.runtime.sound_choice import VendorSound, as_media, choose, not_empty
 from provider_servers.runtime.sound_format import read_sound_format
+from provider_servers.runtime.vendors.errors import broken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from provider_servers.elevenlabs.clones import Clones
     from provider_servers.elevenlabs.voices import VoiceBook
     from provider_servers.runtime import Call, Event
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 _SETTINGS = ("speed", "stability", "similarity_boost", "style", "use_speaker_boost")
 

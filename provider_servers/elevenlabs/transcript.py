@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provider_servers.runtime import Segment, TextResult, Usage, Word
+from provider_servers.runtime.http.multipart import value_of
 from provider_servers.runtime.language_codes import tag_of
-from provider_servers.runtime.multipart import value_of
 from provider_servers.runtime.subtitles import FORMS, render
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from automarket.secrets import hide
-from provider_servers.runtime.chat.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
 from provider_servers.runtime.remote import Waits
+from provider_servers.runtime.vendors.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, variables
 
 VENDOR = Vendor(
     "fal",

@@ -17,7 +17,7 @@ from automarket.errors import AutoMarketError, BackendFailed, ProviderBusy
 from provider_servers.ollama.faults import line_error, pull_error, status_error
 from provider_servers.ollama.lines import read_lines
 from provider_servers.ollama.pulling import PullProgress, PullState
-from provider_servers.runtime.chat.transport import is_success, send
+from provider_servers.runtime.http.transport import is_success, send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence

@@ -15,7 +15,7 @@ from automarket.errors import (
     ProviderBusy,
     ProviderNotConfigured,
 )
-from provider_servers.runtime.chat.errors import token_counts
+from provider_servers.runtime.vendors.errors import token_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, NdjsonReader
-from provider_servers.runtime.chat.reading import read_batches
+from provider_servers.runtime.http.lines import MAX_LINE_BYTES, NdjsonReader
+from provider_servers.runtime.http.reading import read_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -29,7 +29,7 @@ from provider_servers.runtime import (
     text_options,
     waiting,
 )
-from provider_servers.runtime.chat.transport import new_local_http
+from provider_servers.runtime.http.transport import new_local_http
 from services.ollama import SPEC, OllamaSettings
 from services.runtime import OnDemand, make_service
 

@@ -15,8 +15,8 @@ from automarket.errors import OptionInvalid
 from provider_servers.openai.media_models import EDITS, LONGEST, MOST_PIXELS, SIZES, WIDEST, few_sizes
 from provider_servers.runtime import Generated, Media, Usage
 from provider_servers.runtime.base64_json import Base64Files
-from provider_servers.runtime.chat.errors import broken
-from provider_servers.runtime.multipart import FilePart, Form
+from provider_servers.runtime.http.multipart import FilePart, Form
+from provider_servers.runtime.vendors.errors import broken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from provider_servers.runtime import Call, Event
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 _OPTIONS = {"n": "count", "size": "aspect_ratio", "output_format": "format"}
 _SAME = ("quality", "background", "moderation", "output_compression", "input_fidelity", "prompt")

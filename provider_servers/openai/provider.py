@@ -22,21 +22,21 @@ from provider_servers.openai.speech import speech
 from provider_servers.openai.transcription import transcript
 from provider_servers.runtime.chat.compatible.provider import CompatibleProvider
 from provider_servers.runtime.chat.compatible.request import Dialect
-from provider_servers.runtime.chat.errors import facts_of
 from provider_servers.runtime.chat.listing import FILES, PICTURES, SOUND, language_model, usable
-from provider_servers.runtime.chat.refusals import Trouble
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
 from provider_servers.runtime.text_options import text_option_schemas
+from provider_servers.runtime.vendors.errors import facts_of
+from provider_servers.runtime.vendors.refusals import Trouble
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor, variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from automarket.errors import AutoMarketError
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 VENDOR = Vendor(
     "openai",

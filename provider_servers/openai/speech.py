@@ -9,15 +9,15 @@ import msgspec
 
 from provider_servers.openai.media_models import CONTAINERS, SAMPLES
 from provider_servers.runtime import Generated, Usage
-from provider_servers.runtime.chat.errors import broken
 from provider_servers.runtime.sound_choice import as_media, choose, not_empty
 from provider_servers.runtime.sound_format import read_sound_format
+from provider_servers.runtime.vendors.errors import broken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from provider_servers.runtime import Call, Event
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 _OPTIONS = {"voice": "voice", "speed": "speed", "instructions": "instructions", "response_format": "format"}
 

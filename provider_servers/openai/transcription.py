@@ -22,12 +22,12 @@ from automarket.media.info import AudioFormat, CastSpec
 from provider_servers.openai.media_models import MAX_UPLOAD_BYTES
 from provider_servers.runtime import Segment, TextDelta, TextResult, Usage, Word
 from provider_servers.runtime.chat.compatible.refusals import read_fault
-from provider_servers.runtime.chat.errors import broken, to_error
-from provider_servers.runtime.chat.reading import read_batches
-from provider_servers.runtime.chat.sse import SseReader
+from provider_servers.runtime.http.multipart import FilePart, Form
+from provider_servers.runtime.http.reading import read_batches
+from provider_servers.runtime.http.sse import SseReader
 from provider_servers.runtime.language_codes import tag_of_name
-from provider_servers.runtime.multipart import FilePart, Form
 from provider_servers.runtime.subtitles import FORMS, render
+from provider_servers.runtime.vendors.errors import broken, to_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from provider_servers.runtime import Call, Event
-    from provider_servers.runtime.chat.sse import SseEvent
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.http.sse import SseEvent
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 ENDINGS = {"opus": "ogg", "weba": "webm"}
 """The vendor tells forms by the file's ending, and knows fewer than there are."""

@@ -16,8 +16,8 @@ from pydantic_settings import SettingsConfigDict
 from provider_servers.runtime.chat.compatible.provider import CompatibleProvider
 from provider_servers.runtime.chat.compatible.request import Dialect
 from provider_servers.runtime.chat.listing import FILES, PICTURES, SOUND, language_model, token_price, usable
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
 from provider_servers.runtime.text_options import text_option_schemas
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor, variables
 
 if TYPE_CHECKING:
     from provider_servers.runtime.describe import Model

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from provider_servers.runtime.chat.sse import SseEvent
+    from provider_servers.runtime.http.sse import SseEvent
     from provider_servers.runtime.remote import VendorApi
 
 MAX_PAGES = 10

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
-    from provider_servers.runtime.chat.vendor import RemoteSettings
     from provider_servers.runtime.remote import RemoteJob, VendorApi
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
+    from provider_servers.runtime.vendors.vendor import RemoteSettings
 
 log = logging.getLogger("automarket.provider")
 

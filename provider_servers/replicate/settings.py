@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from provider_servers.replicate.known import HARDWARE
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor, variables
 
 VENDOR = Vendor(
     "replicate",

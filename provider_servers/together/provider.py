@@ -17,13 +17,13 @@ from pydantic_settings import SettingsConfigDict
 from provider_servers.runtime.chat.compatible.provider import CompatibleProvider
 from provider_servers.runtime.chat.compatible.request import Dialect
 from provider_servers.runtime.chat.listing import PICTURES, language_model, token_price, usable
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor, variables
 from provider_servers.runtime.text_options import text_option_schemas
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor, variables
 from provider_servers.together.listing import Facts, ListedModel, SupportedModel, SupportedModels
 
 if TYPE_CHECKING:
-    from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.describe import Model
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 VENDOR = Vendor(
     "together",

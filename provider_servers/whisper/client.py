@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.backend_http import make_http
+from provider_servers.runtime.http.backend import make_http
 from provider_servers.whisper.answers import Language, Transcript, read_language, read_transcript
 from provider_servers.whisper.refusals import refusal
 

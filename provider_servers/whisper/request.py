@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from automarket.errors import BackendFailed
 from provider_servers.runtime import Progress, waiting
-from provider_servers.runtime.backend_http import make_http
+from provider_servers.runtime.http.backend import make_http
 from provider_servers.runtime.turns import Turns
 from provider_servers.whisper.client import WhisperClient
 

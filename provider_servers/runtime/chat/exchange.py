@@ -10,18 +10,18 @@ import aiohttp
 
 from automarket.errors import BackendFailed
 from provider_servers.runtime.chat.answer import closing_events
-from provider_servers.runtime.chat.errors import broken
-from provider_servers.runtime.chat.reading import read_batches
-from provider_servers.runtime.chat.sse import SseReader
-from provider_servers.runtime.chat.upstream import PATIENCE_HINT
+from provider_servers.runtime.http.reading import read_batches
+from provider_servers.runtime.http.sse import SseReader
+from provider_servers.runtime.vendors.errors import broken
+from provider_servers.runtime.vendors.upstream import PATIENCE_HINT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from provider_servers.runtime.chat.answer import Delta, Ending
-    from provider_servers.runtime.chat.sse import SseEvent
-    from provider_servers.runtime.chat.upstream import Upstream
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.http.sse import SseEvent
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 LINGER_SECONDS = 0.02
 

@@ -16,8 +16,8 @@ from yarl import URL
 
 from automarket.assets.fetch import is_public
 from automarket.errors import AddressRefused, BackendFailed, DiskFull, MediaLimit
-from provider_servers.runtime.chat.connection_faults import said
-from provider_servers.runtime.chat.transport import read
+from provider_servers.runtime.http.connection_faults import said
+from provider_servers.runtime.http.transport import read
 from provider_servers.runtime.remote.waits import Waits
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automarket.errors import InputUnsuitable, InvalidRequestError, ModelGone, OptionInvalid, OutputExpired
-from provider_servers.runtime.chat.errors import to_error
-from provider_servers.runtime.chat.refusals import Trouble
+from provider_servers.runtime.vendors.errors import to_error
+from provider_servers.runtime.vendors.refusals import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from automarket.errors import AutoMarketError
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 
 def to_media_error(

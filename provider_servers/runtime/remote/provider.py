@@ -7,14 +7,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from provider_servers.runtime.chat.provider import VendorProvider
-from provider_servers.runtime.chat.transport import new_http, proxy_for
+from provider_servers.runtime.http.transport import new_http, proxy_for
 from provider_servers.runtime.remote.desk import Desk
 from provider_servers.runtime.remote.downloads import Downloads
 from provider_servers.runtime.remote.flow import follow
 from provider_servers.runtime.remote.uploads import Uploads
 from provider_servers.runtime.remote.vendor_api import VendorApi
 from provider_servers.runtime.remote.waits import Waits
+from provider_servers.runtime.vendors.provider import VendorProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import aiohttp
 
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.upstream import Upstream
-    from provider_servers.runtime.chat.vendor import RemoteSettings
     from provider_servers.runtime.events import Event
     from provider_servers.runtime.remote.job import RemoteJob
+    from provider_servers.runtime.vendors.upstream import Upstream
+    from provider_servers.runtime.vendors.vendor import RemoteSettings
 
 
 class RemoteProvider(VendorProvider):

@@ -12,18 +12,18 @@ import aiohttp
 import msgspec
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.chat.errors import broken
-from provider_servers.runtime.chat.sse import SseReader
-from provider_servers.runtime.chat.transport import is_success, read, send
+from provider_servers.runtime.http.sse import SseReader
+from provider_servers.runtime.http.transport import is_success, read, send
 from provider_servers.runtime.remote.faults import to_media_error
+from provider_servers.runtime.vendors.errors import broken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from automarket.errors import AutoMarketError
-    from provider_servers.runtime.chat.sse import SseEvent
-    from provider_servers.runtime.chat.upstream import Upstream
+    from provider_servers.runtime.http.sse import SseEvent
+    from provider_servers.runtime.vendors.upstream import Upstream
 
 ANSWER_SECONDS = 60.0
 UPLOAD_SECONDS = 3600.0

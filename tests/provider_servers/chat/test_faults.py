@@ -21,7 +21,7 @@ from automarket.errors import (
 )
 from provider_servers.openrouter import provider as openrouter
 from provider_servers.runtime.chat.compatible.refusals import read_fault
-from provider_servers.runtime.chat.errors import to_error
+from provider_servers.runtime.vendors.errors import to_error
 from tests.provider_servers.chat.asking import VENDORS, talking_to
 from tests.vendors.said import KEY, TOKENS
 

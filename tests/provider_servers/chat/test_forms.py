@@ -10,7 +10,7 @@ from automarket.errors import BackendFailed, ContextTooLong
 from automarket.v1 import conversation_pb2 as pb
 from provider_servers.openai.provider import VENDOR
 from provider_servers.runtime.chat.compatible.stream import CompletionStream
-from provider_servers.runtime.chat.sse import SseEvent
+from provider_servers.runtime.http.sse import SseEvent
 from tests.provider_servers.chat.asking import talking_to
 from tests.vendors.openrouter import COST
 from tests.vendors.said import COMPLETION_TOKENS, PROMPT_TOKENS, TEXT

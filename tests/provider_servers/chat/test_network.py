@@ -12,9 +12,9 @@ import pytest
 
 from automarket.errors import BackendFailed, ProviderNotConfigured
 from automarket.service_status import ServiceState
-from provider_servers.runtime.chat.health import Health
-from provider_servers.runtime.chat.transport import new_http, proxy_for, read, send
-from provider_servers.runtime.chat.waits import asked_wait
+from provider_servers.runtime.http.transport import new_http, proxy_for, read, send
+from provider_servers.runtime.vendors.health import Health
+from provider_servers.runtime.vendors.waits import asked_wait
 from tests.provider_servers.chat.asking import VENDORS, talking_to
 from tests.provider_servers.chat.test_closing import until
 from tests.support.mesh import free_port

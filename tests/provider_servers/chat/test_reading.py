@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.chat.lines import LineCutter, NdjsonReader
-from provider_servers.runtime.chat.sse import SseEvent, SseReader
 from provider_servers.runtime.chat.surrogates import HalfKeeper
+from provider_servers.runtime.http.lines import LineCutter, NdjsonReader
+from provider_servers.runtime.http.sse import SseEvent, SseReader
 
 ENDS = (b"\n", b"\r", b"\r\n")
 SIZES = st.lists(st.integers(1, 30), max_size=80)

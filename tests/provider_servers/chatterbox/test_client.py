@@ -12,7 +12,7 @@ import pytest
 from automarket.errors import BackendFailed, DiskFull, InputUnsuitable, NotFoundError
 from provider_servers.chatterbox.client import ChatterboxClient, Manner
 from provider_servers.chatterbox.faults import LOST, may_pass
-from provider_servers.runtime.backend_http import make_http
+from provider_servers.runtime.http.backend import make_http
 from tests.support.mesh import free_port
 from tests.support.pitch import pitch
 

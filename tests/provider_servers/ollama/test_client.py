@@ -18,7 +18,7 @@ from automarket.errors import (
 from provider_servers.ollama import client as module
 from provider_servers.ollama.client import OllamaClient, is_ready
 from provider_servers.ollama.faults import line_error, status_error
-from provider_servers.runtime.chat.transport import new_local_http
+from provider_servers.runtime.http.transport import new_local_http
 from tests.backends.ollama.running import set_manners
 from tests.provider_servers.ollama.test_provider import until
 from tests.support.mesh import free_port

@@ -12,7 +12,7 @@ from automarket.errors import BackendFailed, ModelUnknown, ProviderBusy, Service
 from provider_servers.ollama import OllamaProvider
 from provider_servers.ollama import client as client_module
 from provider_servers.runtime import ServiceState
-from provider_servers.runtime.chat.transport import new_local_http
+from provider_servers.runtime.http.transport import new_local_http
 from provider_servers.runtime.testing import CHECKS, Sample, chunks_of, serving
 from services.ollama import OllamaSettings
 from tests.backends.ollama.running import noted, set_manners

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from automarket.errors import BackendFailed
 from provider_servers.ollama.lines import LineReader
 from provider_servers.ollama.pulling import PullProgress
-from provider_servers.runtime.chat.lines import MAX_LINE_BYTES
+from provider_servers.runtime.http.lines import MAX_LINE_BYTES
 
 OBJECTS = st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=8), max_size=3), max_size=8)
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from automarket.errors import AddressRefused, BackendFailed, MediaLimit
-from provider_servers.runtime.chat.transport import new_http
+from provider_servers.runtime.http.transport import new_http
 from provider_servers.runtime.remote import Downloads, Waits
 from provider_servers.runtime.remote.downloads import Expired
 from tests.vendors.http import FakeServer, Reply

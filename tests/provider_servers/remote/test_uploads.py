@@ -13,10 +13,10 @@ from automarket.errors import BackendFailed, InputTooLarge, InvalidRequestError,
 from automarket.media.probe import probe
 from provider_servers.fal.refusals import read_refusal
 from provider_servers.fal.settings import VENDOR
-from provider_servers.runtime.chat.upstream import Upstream
 from provider_servers.runtime.remote import Unanswered, Uploaded, Uploads, VendorApi, Waits
 from provider_servers.runtime.remote.pictures import PictureLimit, fitted
 from provider_servers.runtime.remote.uploads import data_uri, type_of
+from provider_servers.runtime.vendors.upstream import Upstream
 from tests.vendors.http import FakeServer, Reply, answer
 from tests.vendors.made import made, made_file
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from automarket.errors import BackendFailed, InputIncomplete, OptionInvalid
-from provider_servers.runtime.backend_http import make_http
+from provider_servers.runtime.http.backend import make_http
 from provider_servers.whisper.client import Asking, WhisperClient, is_ready
 from tests.support.media import SENTENCE
 from tests.support.mesh import free_port

@@ -14,18 +14,18 @@ from provider_servers.runtime.chat.compatible.refusals import read_refusal
 from provider_servers.runtime.chat.compatible.request import Dialect, request_body
 from provider_servers.runtime.chat.compatible.stream import CompletionStream
 from provider_servers.runtime.chat.exchange import read_answer
-from provider_servers.runtime.chat.provider import VendorProvider
 from provider_servers.runtime.text_options import text_options
+from provider_servers.runtime.vendors.provider import VendorProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.upstream import Upstream
-    from provider_servers.runtime.chat.vendor import RemoteSettings
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.upstream import Upstream
+    from provider_servers.runtime.vendors.vendor import RemoteSettings
 
 PATH = "/chat/completions"
 _OF_STREAMS = ("stream", "stream_options")

@@ -19,9 +19,9 @@ from pydantic_settings import SettingsConfigDict
 from automarket.errors import ProviderNotConfigured
 from provider_servers.runtime.chat.compatible.provider import CompatibleProvider
 from provider_servers.runtime.chat.listing import PICTURES, SOUND, language_model, usable
-from provider_servers.runtime.chat.vendor import RemoteSettings, Vendor
 from provider_servers.runtime.describe import Availability, Kind
 from provider_servers.runtime.text_options import text_option_schemas
+from provider_servers.runtime.vendors.vendor import RemoteSettings, Vendor
 
 if TYPE_CHECKING:
     from provider_servers.runtime.describe import Model

@@ -9,16 +9,16 @@ import msgspec
 from provider_servers.runtime.chat.answer import Counts, Ending, Gathering
 from provider_servers.runtime.chat.compatible.refusals import read_fault
 from provider_servers.runtime.chat.compatible.wire import decode_chunk, decode_chunks
-from provider_servers.runtime.chat.errors import broken, to_error
 from provider_servers.runtime.chat.surrogates import HalfKeeper, decode_leniently
+from provider_servers.runtime.vendors.errors import broken, to_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provider_servers.runtime.chat.answer import Delta
     from provider_servers.runtime.chat.compatible.wire import Choice, Chunk, ToolCall, Usage
-    from provider_servers.runtime.chat.sse import SseEvent
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.http.sse import SseEvent
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 DONE = b"[DONE]"
 FINISHES: Mapping[str, str] = {

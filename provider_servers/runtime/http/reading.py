@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from automarket.errors import BackendFailed
-from provider_servers.runtime.chat.transport import read
+from provider_servers.runtime.http.transport import read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

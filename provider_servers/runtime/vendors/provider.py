@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from automarket.errors import AutoMarketError, ProviderNotConfigured, SettingInvalid, StateError
 from automarket.service_status import ServiceState, ServiceStatus
-from provider_servers.runtime.chat.circuit import Circuits
-from provider_servers.runtime.chat.health import Health
-from provider_servers.runtime.chat.transport import new_http
-from provider_servers.runtime.chat.upstream import Upstream
-from provider_servers.runtime.chat.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, with_key
 from provider_servers.runtime.describe import Availability, Kind, Provider
+from provider_servers.runtime.http.transport import new_http
+from provider_servers.runtime.vendors.circuit import Circuits
+from provider_servers.runtime.vendors.health import Health
+from provider_servers.runtime.vendors.upstream import Upstream
+from provider_servers.runtime.vendors.vendor import SETTINGS_SCHEMA, RemoteSettings, Vendor, with_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import aiohttp
 
     from provider_servers.runtime.call import Call
-    from provider_servers.runtime.chat.refusals import Refusal
     from provider_servers.runtime.describe import Model
     from provider_servers.runtime.events import Event
+    from provider_servers.runtime.vendors.refusals import Refusal
 
 log = logging.getLogger("automarket.provider")
 

@@ -6,7 +6,7 @@ import ssl
 
 import aiohttp
 
-from provider_servers.runtime.chat.transport import CONNECT_SECONDS
+from provider_servers.runtime.http.transport import CONNECT_SECONDS
 
 # The first that fits counts: some are kinds of others. Their own texts may hold the address with all that is in it.
 _SENTENCES: tuple[tuple[type[aiohttp.ClientError], str], ...] = (

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from automarket.errors import BackendFailed, ProviderNotConfigured, Retry
-from provider_servers.runtime.chat.connection_faults import said, tls_fault, was_closed
-from provider_servers.runtime.chat.errors import broken, to_error
-from provider_servers.runtime.chat.reading import stalled
-from provider_servers.runtime.chat.transport import Attempt, is_success, read, send
-from provider_servers.runtime.multipart import Form
+from provider_servers.runtime.http.connection_faults import said, tls_fault, was_closed
+from provider_servers.runtime.http.multipart import Form
+from provider_servers.runtime.http.reading import stalled
+from provider_servers.runtime.http.transport import Attempt, is_success, read, send
+from provider_servers.runtime.vendors.errors import broken, to_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from automarket.errors import AutoMarketError
-    from provider_servers.runtime.chat.refusals import Refusal
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.vendors.refusals import Refusal
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 ANSWER_SECONDS = 20.0
 PATIENCE_HINT = "try again, or allow more time by the provider's settings timeout and idle_timeout"

@@ -22,12 +22,12 @@ from automarket.errors import (
     VendorOverloaded,
 )
 from automarket.secrets import scrub
-from provider_servers.runtime.chat.refusals import Refusal, Trouble
+from provider_servers.runtime.vendors.refusals import Refusal, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 RATE_SECONDS, OVERLOAD_SECONDS = 1.0, 5.0
 MAX_MESSAGE_CHARACTERS, MAX_FACT_CHARACTERS = 400, 200

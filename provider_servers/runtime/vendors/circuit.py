@@ -17,7 +17,7 @@ from automarket.errors import AutoMarketError, BackendFailed, RateLimited, Vendo
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from provider_servers.runtime.chat.vendor import Vendor
+    from provider_servers.runtime.vendors.vendor import Vendor
 
 LONGEST_OPEN_SECONDS, LONGEST_REST_SECONDS = 60.0, 600.0
 PROBE_SECONDS = 1.0

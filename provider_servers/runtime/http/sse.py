@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from provider_servers.runtime.chat.lines import MAX_LINE_BYTES, LineCutter, too_long
+from provider_servers.runtime.http.lines import MAX_LINE_BYTES, LineCutter, too_long
 
 _BOM = b"\xef\xbb\xbf"
 _PLAIN, _END = b"data: ", b"\n\n"
