@@ -45,7 +45,7 @@ async def test_speech_comes_as_the_vendor_sends_it_with_what_it_cost(eleven):
     heard = await say(served, voice=RACHEL)
     assert heard.error is None
     assert heard.output == spoken(HELLO[1], "mp3_44100_128")
-    assert len(heard.arrived) > 3
+    assert len(heard.arrived) > 1, "it is passed on while it comes"
     assert (heard.types, heard.media.audio.codec) == (["audio/mpeg"], "mp3")
     (used,) = heard.usage
     assert (used.unit, used.input_units, used.HasField("cost")) == ("character", len(HELLO[1]), False)
