@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("automarket.gateway")
 
-CONNECT_SECONDS: Final = 1.0
+# TCP sends a lost SYN again after a second; and a worker that takes two hundred connections at once may be late itself.
+CONNECT_SECONDS: Final = 3.0
 FIRST_TABLE_SECONDS: Final = 3.0
 SWEEP_SECONDS: Final = 0.5
 DRAIN_ANSWER_SECONDS: Final = 1.0

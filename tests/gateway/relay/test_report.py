@@ -12,7 +12,7 @@ import pytest
 
 from gateway.relay.report import CallReport, Reports
 from tests.support.collector import collecting
-from tests.support.gateway import asking, stock_channel, until, until_raw_served
+from tests.support.gateway import asking, stock_channel, until, until_listening, until_raw_served
 from tests.support.raw_peer import GET_MODEL
 
 TRACE, SPAN, PARENT = "5" * 32, "6" * 16, "7" * 16
@@ -154,7 +154,7 @@ async def test_what_makes_no_sense_is_dropped_and_what_follows_is_taken(collecto
     lines += [json.dumps({**good, "spans": [], "calls": [["/m", 1]]}).encode() + b"\n"]
     whole = ["/m", "p", "m", "OK", "", 0, now, now, TRACE, SPAN, ""]
     lines += [json.dumps({**good, "spans": [whole]}).encode() + b"\n"]
-    await until(lambda: os.path.exists(path), timeout=15)  # noqa: PTH110
+    await until_listening(processes.routes, timeout=15)
     _, writer = await asyncio.open_unix_connection(path)
     for line in lines:
         writer.write(line)
@@ -175,7 +175,7 @@ async def test_what_makes_no_sense_is_dropped_and_what_follows_is_taken(collecto
 async def test_levels_of_a_worker_that_ended_are_not_told_any_more(collector, processes):
     processes.start_control()
     path = processes.routes.removeprefix("unix:")
-    await until(lambda: os.path.exists(path), timeout=15)  # noqa: PTH110
+    await until_listening(processes.routes, timeout=15)
     writers = []
     for worker in (1, 2):
         _, writer = await asyncio.open_unix_connection(path)
@@ -199,9 +199,8 @@ async def test_levels_of_a_worker_that_ended_are_not_told_any_more(collector, pr
 async def test_without_a_collector_nothing_is_reported_and_nobody_minds(processes, monkeypatch):
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
     processes.start_control()
-    path = processes.routes.removeprefix("unix:")
-    await until(lambda: os.path.exists(path), timeout=15)  # noqa: PTH110
-    reader, writer = await asyncio.open_unix_connection(path)
+    await until_listening(processes.routes, timeout=15)
+    reader, writer = await asyncio.open_unix_connection(processes.routes.removeprefix("unix:"))
     assert json.loads(await reader.readline())["telemetry"] is False
     writer.write(b"anything\n" + b"x" * (3 * 1024 * 1024) + b"\n")
     await writer.drain()
