@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from automarket.cli.up.layout import Layout
+from automarket.cli.up.layout import Layout, lay_out
 from automarket.cli.up.mesh import LocalMesh
 from automarket.cli.up.port import listens
 from automarket.errors import InvalidRequestError
 from tests.cli.conftest import AUTOMARKET, up
-from tests.support.mesh import processes, wait_until
+from tests.support.mesh import free_port, processes, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -178,6 +179,18 @@ def test_a_mesh_under_nohup_outlives_its_terminal(short_dir):
         assert process.poll() is None
         process.terminate()
         assert process.wait(15) == 0
+
+
+async def test_a_mesh_whose_control_ends_while_it_says_what_it_has_says_it_a_little_later(short_dir):
+    port = free_port()
+    mesh = LocalMesh(lay_out(short_dir / "other"), f"127.0.0.1:{port}", [])
+    asking = asyncio.create_task(mesh.describe())
+    await asyncio.sleep(0.5)
+    assert not asking.done(), "nobody answers yet"
+    with up(short_dir, "--port", str(port), "--provider", "ffmpeg"):
+        providers, models = await asking
+    assert {one.id for one in providers} >= {"ffmpeg"}
+    assert models
 
 
 def test_a_part_that_does_not_start_shows_its_last_words(short_dir):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -115,9 +116,20 @@ class LocalMesh:
         await supervisor.stop([[CONTROL, STORE]], grace)
 
     async def describe(self) -> tuple[list[ProviderInfo], list[ModelInfo]]:
-        """Ask the mesh what it has."""
+        """Ask the mesh what it has; who would answer may be on its way back.
+
+        Raises:
+            UnavailableError: nobody answered for REGISTER_SECONDS.
+        """
+        deadline = time.monotonic() + REGISTER_SECONDS
         async with connect(self.address) as mesh:
-            return await mesh.providers(), await mesh.models()
+            while True:
+                try:
+                    return await mesh.providers(), await mesh.models()
+                except UnavailableError:
+                    if time.monotonic() > deadline:
+                        raise
+                await asyncio.sleep(0.1)
 
     async def _until_registered(self, wanted: set[str]) -> None:
         """Wait until the mesh knows the providers, for a while: one that is slow turns up later."""
