@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import uuid
 from typing import TYPE_CHECKING
@@ -58,8 +59,10 @@ class MediaShelf:
         return self.ffmpeg(name, *picture, "-i", str(self.speech_wav()), *codecs, *flags)
 
     def _make(self, name: str, command: Sequence[str]) -> Path:
-        path = self._folder / name
+        """Give the file of that name that the command makes: another command makes another one."""
+        path = self._folder / hashlib.sha256("\0".join(command).encode()).hexdigest()[:12] / name
         if not path.exists():
+            path.parent.mkdir(exist_ok=True)
             unfinished = path.with_name(f"{uuid.uuid4().hex[:8]}-{name}")
             subprocess.run([part.replace("{out}", str(unfinished)) for part in command], check=True)
             unfinished.replace(path)
