@@ -17,10 +17,11 @@ demo: ## Set up, start a mesh, transcribe examples/talk.mp4, speak a reply
 	@tools/setup.sh demo
 	@$(PYTHON) examples/demo.py
 
-test: setup ## Set up and run the tests: three at a time, one of them with containers, then those that measure closely
+test: setup ## Set up and run the tests: two at a time, then those that measure time, then those with real containers
 	@failed=0; \
-	$(PYTEST) -m "not soak and not alone" -n 3 --dist loadfile --no-loadscope-reorder --durations 25 || failed=1; \
+	$(PYTEST) -m "not soak and not docker and not alone" -n 2 --dist loadfile --no-loadscope-reorder --durations 25 || failed=1; \
 	$(PYTEST) -m "alone and not soak" --durations 25 $(ALONE) || failed=1; \
+	$(PYTEST) -m "docker and not soak" --durations 25 || failed=1; \
 	exit $$failed
 
 test-docker: setup ## The tests with real containers, one after another
