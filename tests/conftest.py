@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from xdist.scheduler import LoadFileScheduling
 
 from tests.support.docker import clean_containers, docker_engine
 from tests.support.engine import machine_lock
@@ -18,8 +16,6 @@ from tests.support.media import MediaShelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from xdist.remote import Producer
 
 __all__ = ["clean_containers", "docker_engine"]
 
@@ -42,33 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _put_long_ones_first(items: list[pytest.Item]) -> None:
-    """Order files so that a process is not left at the end with much to do: those with Docker, with slow tests, others.
+    """Order files so that a process is not left at the end with much to do: those with slow tests, then others.
 
-    Xdist has to be told to keep this order: --no-loadscope-reorder.
+    Xdist has to be told to keep this order, --no-loadscope-reorder, and to leave a file to one process, --dist
+    loadfile: what its tests share is set up once. (Xdist's groups have no effect with pytest 9.2, whose items keep
+    their names.)
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not _has_docker(str(item.path)), item.path not in slow))
-
-
-@cache
-def _has_docker(path: str) -> bool:
-    return "mark.docker" in Path(path).read_text()
-
-
-class _Files(LoadFileScheduling):
-    """Leaves the tests of a file to one process, which sets up once what they share, and all with Docker to another.
-
-    Xdist's own groups have no effect with pytest 9.2, whose items keep their names.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "docker" if _has_docker(str(self.config.rootpath / file)) else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Say which process runs which tests."""
-    return _Files(config, log)
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
